@@ -1,0 +1,79 @@
+/// What a parser makes of a file: its text and the blocks that text is divided into.
+package struct ParsedDocument: Equatable, Sendable {
+    /// The extracted text: valid UTF-8 without NUL. All byte ranges refer to it.
+    package var text: [UInt8]
+    /// The blocks in reading order. Ranges do not overlap and do not descend.
+    package var blocks: [Block]
+    /// The heading paths that blocks refer to by index; index 0 is the empty path of text before any heading.
+    package var sections: [SectionPath]
+    /// The document's own title, from its markup; a sidecar's title is stronger.
+    package var title: String?
+    /// The document's own language, a BCP 47 tag from its markup; a sidecar's language is stronger.
+    package var language: String?
+    /// What was repaired on the way, counted: nothing is changed silently.
+    package var repairs: [Repair: Int]
+
+    package init(
+        text: [UInt8],
+        blocks: [Block],
+        sections: [SectionPath] = [.root],
+        title: String? = nil,
+        language: String? = nil,
+        repairs: [Repair: Int] = [:]
+    ) {
+        self.text = text
+        self.blocks = blocks
+        self.sections = sections
+        self.title = title
+        self.language = language
+        self.repairs = repairs
+    }
+}
+
+/// A place in the outline of a document.
+package struct SectionPath: Hashable, Sendable {
+    /// The headings from the outermost to the innermost.
+    package let headings: [String]
+
+    package init(_ headings: [String]) {
+        self.headings = headings
+    }
+
+    /// The path of text before any heading.
+    package static let root = SectionPath([])
+}
+
+/// A piece of a document that belongs together.
+package struct Block: Equatable, Sendable {
+    package enum Kind: UInt8, Sendable {
+        case heading, paragraph, listItem, table, code, quote
+    }
+
+    package var kind: Kind
+    /// Bytes of ``ParsedDocument/text``, on UTF-8 boundaries, without white space at the ends.
+    package var range: Range<Int>
+    /// Index into ``ParsedDocument/sections``. A heading belongs to the section it opens.
+    package var section: Int
+    /// A heading's level from 1 to 6, a list item's depth from 1; 0 for other kinds.
+    package var level: Int
+    /// The page the block begins on, from 1, where the format has pages.
+    package var page: Int?
+
+    package init(_ kind: Kind, range: Range<Int>, section: Int = 0, level: Int = 0, page: Int? = nil) {
+        self.kind = kind
+        self.range = range
+        self.section = section
+        self.level = level
+        self.page = page
+    }
+}
+
+/// A change a parser had to make to a document's text.
+package enum Repair: String, Hashable, Sendable, CaseIterable {
+    /// NUL characters were removed: PostgreSQL cannot hold them.
+    case nulRemoved = "nul_removed"
+    /// Byte sequences that are not valid in the file's encoding became U+FFFD.
+    case invalidReplaced = "invalid_replaced"
+    /// The text was converted from another encoding than UTF-8.
+    case transcoded
+}

@@ -1,0 +1,121 @@
+/// A stable machine-readable code of a failure.
+///
+/// Codes are part of the contract with scripts and operators: a code is never renamed or reused. The codes of one item
+/// (`INGEST_…`, `PARSER_…`, `EMBEDDING_…`) end in the run's ledger; the others end a command. Lower-case codes are the
+/// older system's HTTP codes.
+package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    package let rawValue: String
+
+    package init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+
+    package init(_ rawValue: String) {
+        self.rawValue = rawValue
+    }
+
+    package var description: String { rawValue }
+}
+
+/// What the process says to its caller; SPEC section 10.
+package enum ExitCode: Int32, Sendable {
+    /// Everything was done.
+    case done = 0
+    /// Some items failed; all others are stored.
+    case someItemsFailed = 1
+    /// Bad usage, setting or input file.
+    case badInput = 2
+    /// A needed service is unavailable.
+    case serviceUnavailable = 3
+    /// Refused by a guard, which the message names together with the way to overrule it.
+    case refused = 4
+    /// Interrupted; the run can be resumed.
+    case interrupted = 130
+}
+
+// Usage, settings and scope.
+extension ErrorCode {
+    package static let usage = Self("USAGE")
+    package static let settingInvalid = Self("SETTING_INVALID")
+    package static let configurationFileInvalid = Self("CONFIG_FILE_INVALID")
+    package static let invalidCollectionID = Self("invalid_collection_id")
+    package static let invalidCollectionIDs = Self("invalid_collection_ids")
+    package static let invalidTenant = Self("invalid_tenant_header")
+    package static let invalidCase = Self("invalid_case_header")
+    package static let invalidHeader = Self("INVALID_HEADER")
+    package static let invalidPathSegment = Self("INVALID_PATH_SEGMENT")
+    package static let missingFile = Self("missing_file")
+    package static let missingQuestion = Self("missing_question")
+    package static let noMatches = Self("rag_no_matches")
+}
+
+// One item of a run.
+extension ErrorCode {
+    package static let sidecarInvalid = Self("invalid_metadata")
+    package static let fileUnreadable = Self("INGEST_FILE_UNREADABLE")
+    package static let fileChanged = Self("INGEST_FILE_CHANGED")
+    package static let fileNameNotUTF8 = Self("INGEST_FILE_NAME_NOT_UTF8")
+    package static let fileTooLarge = Self("file_too_large")
+    package static let unsupportedMediaType = Self("unsupported_media_type")
+    package static let binaryContent = Self("PARSER_BINARY_CONTENT")
+    package static let invalidEncoding = Self("PARSER_INVALID_ENCODING")
+    package static let parserLimit = Self("PARSER_LIMIT")
+    package static let parserFailed = Self("PARSER_FAILED")
+    package static let chunkTooLong = Self("CHUNK_OVER_LIMIT")
+    package static let embeddingInvalid = Self("INGEST_EMBEDDING_INVALID")
+    package static let vectorDimensionMismatch = Self("INGEST_VECTOR_DIMENSION_MISMATCH")
+    package static let storeConflict = Self("STORE_CONFLICT")
+    package static let storeRejected = Self("STORE_REJECTED")
+    package static let internalError = Self("INTERNAL")
+}
+
+// The embedding endpoint.
+extension ErrorCode {
+    package static let embeddingUnreachable = Self("EMBEDDING_UNREACHABLE")
+    package static let embeddingTimeout = Self("EMBEDDING_TIMEOUT")
+    package static let embeddingUnauthorised = Self("EMBEDDING_UNAUTHORISED")
+    package static let embeddingRefused = Self("EMBEDDING_REFUSED")
+    package static let embeddingThrottled = Self("EMBEDDING_THROTTLED")
+    package static let embeddingServerError = Self("EMBEDDING_SERVER_ERROR")
+    package static let embeddingReplyInvalid = Self("EMBEDDING_REPLY_INVALID")
+}
+
+// The database and the embedded services.
+extension ErrorCode {
+    package static let databaseUnavailable = Self("DATABASE_UNAVAILABLE")
+    package static let databaseError = Self("DATABASE_ERROR")
+    package static let schemaMissing = Self("SCHEMA_MISSING")
+    package static let schemaDimensionMismatch = Self("EMB_DIM_MISMATCH")
+    package static let pgvectorMissing = Self("PGVECTOR_MISSING")
+    package static let pgvectorTooOld = Self("PGVECTOR_TOO_OLD")
+    package static let runUnbalanced = Self("RUN_UNBALANCED")
+    package static let runNotFound = Self("RUN_NOT_FOUND")
+    package static let partMissing = Self("PART_MISSING")
+    package static let serviceStartFailed = Self("SERVICE_START_FAILED")
+    package static let objectStoreFailed = Self("OBJECT_STORE_FAILED")
+    package static let interrupted = Self("INTERRUPTED")
+}
+
+extension ErrorCode {
+    /// The exit code of a command that ends with this code.
+    ///
+    /// The only mapping from codes to exit codes. Codes of single items count as "some items failed" when they reach
+    /// the command line through a run; a command that ends with one directly has been given bad input.
+    package var exitCode: ExitCode {
+        switch self {
+        case .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
+            .embeddingServerError,
+            .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
+            .partMissing, .serviceStartFailed, .objectStoreFailed:
+            .serviceUnavailable
+        case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch:
+            .refused
+        case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid:
+            .someItemsFailed
+        case .interrupted:
+            .interrupted
+        default:
+            .badInput
+        }
+    }
+}

@@ -1,0 +1,181 @@
+package import KelterModel
+
+/// All settings of a process, validated; SPEC section 9.
+///
+/// A flag beats the environment, the environment beats `Config/kelter.yaml`, the file beats the default. A bad value
+/// ends the process before anything starts.
+package struct Settings: Sendable {
+    /// `RAG_DATABASE_URL`, else `DATABASE_URL`; `nil` means the embedded server.
+    package let databaseURL: String?
+    /// `RAG_VECTOR_SCHEMA`: the schema of the vector space. Default `rag`.
+    package let vectorSchema: String
+    /// `LITELLM_BASE_URL`; `nil` means the embedded endpoint.
+    package let endpointBaseURL: String?
+    /// `LITELLM_MASTER_KEY`, a secret.
+    package let endpointKey: String?
+    /// `EMBEDDINGS_BATCH_SIZE`: inputs a request. Default 64.
+    package let batchSize: Int
+    /// `EMBEDDINGS_TIMEOUT_SECONDS`: the time limit of one request. Default 20 s.
+    package let timeout: Duration
+    /// `RAG_RETRY_ATTEMPTS`: how often a failed request is tried. Default 3.
+    package let retryAttempts: Int
+    /// `RAG_RETRY_BASE_DELAY_MS`: the first pause between attempts. Default 50 ms.
+    package let retryBaseDelay: Duration
+    /// `RAG_STATEMENT_TIMEOUT_MS`: the time limit of one SQL statement. Default 15 s.
+    package let statementTimeout: Duration
+    /// The profile named by `RAG_DEFAULT_EMBEDDING_PROFILE`.
+    package let profile: EmbeddingProfile
+    /// `RAG_HNSW_M`, `RAG_HNSW_EF_CONSTRUCTION`, `RAG_HNSW_EF_SEARCH`. Defaults 32, 200, 80.
+    package let hnsw: HNSWSettings
+    /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`. Defaults 0.7, 0.15, 0.1.
+    package let search: SearchSettings
+    /// Each setting with its value, secrets masked, and its origin.
+    package let explained: [ExplainedSetting]
+
+    /// Parameters of the vector index.
+    package struct HNSWSettings: Equatable, Sendable {
+        package let m: Int
+        package let efConstruction: Int
+        package let efSearch: Int
+    }
+
+    /// Parameters of the hybrid search.
+    package struct SearchSettings: Equatable, Sendable {
+        package let alpha: Double
+        package let minimumSimilarity: Double
+        package let trigramLimit: Double
+    }
+}
+
+extension Settings {
+    /// Reads and validates all settings.
+    ///
+    /// - Parameters:
+    ///   - flags: Values given on the command line, by setting name.
+    ///   - environment: The process's environment.
+    ///   - file: Text and path of the configuration file, where there is one.
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` or ``ErrorCode/configurationFileInvalid``.
+    package init(
+        flags: [String: String] = [:],
+        environment: [String: String],
+        file: (text: String, path: String)? = nil
+    ) throws(KelterError) {
+        var configuration: ConfigurationFile?
+        if let file { configuration = try ConfigurationFile(text: file.text, path: file.path) }
+        var reader = SettingsReader(flags: flags, environment: environment, file: configuration)
+
+        databaseURL = reader.text("RAG_DATABASE_URL", "DATABASE_URL", mask: maskedPassword)
+        vectorSchema = try Self.schema(&reader)
+        endpointBaseURL = try Self.baseURL(&reader)
+        endpointKey = reader.text("LITELLM_MASTER_KEY", mask: { _ in "********" })
+        batchSize = try reader.integer("EMBEDDINGS_BATCH_SIZE", builtIn: 64, in: 1...2048)
+        timeout = .milliseconds(
+            Int(try reader.number("EMBEDDINGS_TIMEOUT_SECONDS", builtIn: 20, in: 0.1...3600) * 1000)
+        )
+        retryAttempts = try reader.integer("RAG_RETRY_ATTEMPTS", builtIn: 3, in: 1...100)
+        retryBaseDelay = .milliseconds(try reader.integer("RAG_RETRY_BASE_DELAY_MS", builtIn: 50, in: 1...60_000))
+        statementTimeout = .milliseconds(
+            try reader.integer("RAG_STATEMENT_TIMEOUT_MS", builtIn: 15_000, in: 100...86_400_000)
+        )
+        profile = try Self.profile(&reader, schema: vectorSchema)
+        hnsw = HNSWSettings(
+            m: try reader.integer("RAG_HNSW_M", builtIn: 32, in: 2...100),
+            efConstruction: try reader.integer("RAG_HNSW_EF_CONSTRUCTION", builtIn: 200, in: 4...1000),
+            efSearch: try reader.integer("RAG_HNSW_EF_SEARCH", builtIn: 80, in: 1...1000)
+        )
+        guard hnsw.efConstruction >= 2 * hnsw.m else {
+            throw reader.invalid("RAG_HNSW_EF_CONSTRUCTION", allowed: "at least twice RAG_HNSW_M (\(hnsw.m))")
+        }
+        search = SearchSettings(
+            alpha: try reader.number("RAG_HYBRID_ALPHA", builtIn: 0.7, in: 0...1),
+            minimumSimilarity: try reader.number("RAG_MIN_SIM", builtIn: 0.15, in: 0...1),
+            trigramLimit: try reader.number("RAG_TRGM_LIMIT", builtIn: 0.1, in: 0...1)
+        )
+        explained = reader.explained
+        try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
+    }
+
+    private static func schema(_ reader: inout SettingsReader) throws(KelterError) -> String {
+        let name = reader.text("RAG_VECTOR_SCHEMA", builtIn: "rag") ?? "rag"
+        guard isSchemaName(name) else {
+            throw reader.invalid("RAG_VECTOR_SCHEMA", allowed: "a lower-case SQL name such as rag")
+        }
+        return name
+    }
+
+    private static func baseURL(_ reader: inout SettingsReader) throws(KelterError) -> String? {
+        guard let url = reader.text("LITELLM_BASE_URL", mask: maskedPassword) else { return nil }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw reader.invalid("LITELLM_BASE_URL", allowed: "an http:// or https:// address")
+        }
+        return url
+    }
+
+    private static func profile(
+        _ reader: inout SettingsReader,
+        schema: String
+    ) throws(KelterError) -> EmbeddingProfile {
+        let name = reader.text("RAG_DEFAULT_EMBEDDING_PROFILE", builtIn: "standard") ?? "standard"
+        guard name == "standard" else {
+            throw reader.invalid("RAG_DEFAULT_EMBEDDING_PROFILE", allowed: "standard, the only profile there is")
+        }
+        let model = reader.text("EMBEDDINGS_MODEL_PRIMARY", builtIn: EmbeddingProfile.embeddedModel) ?? ""
+        // Of an unknown model neither tokenizer nor prefixes are known: bytes never undercount its tokens.
+        let isEmbedded = model == EmbeddingProfile.embeddedModel
+        let dimension = try reader.integer("EMBEDDINGS_DIM", builtIn: EmbeddingProfile.embeddedDimension, in: 1...2000)
+        let target = try reader.integer("RAG_CHUNK_TARGET_TOKENS", builtIn: 450, in: 32...512)
+        let overlap = try reader.integer("RAG_CHUNK_OVERLAP_TOKENS", builtIn: 80, in: 0...256)
+        guard overlap * 2 <= target else {
+            throw reader.invalid(
+                "RAG_CHUNK_OVERLAP_TOKENS",
+                allowed: "at most half of RAG_CHUNK_TARGET_TOKENS (\(target))"
+            )
+        }
+        return EmbeddingProfile(
+            name: name,
+            model: model,
+            dimension: dimension,
+            tokenizer: isEmbedded ? .xlmRoberta : .bytes,
+            targetTokens: target,
+            overlapTokens: overlap,
+            passagePrefix: isEmbedded ? "passage: " : "",
+            queryPrefix: isEmbedded ? "query: " : "",
+            vectorSpace: schema
+        )
+    }
+}
+
+extension EmbeddingProfile {
+    /// The alias of the embedded model, multilingual-e5-small.
+    package static let embeddedModel = "multilingual-e5-small"
+    /// The width of the embedded model's vectors.
+    package static let embeddedDimension = 384
+}
+
+/// Whether a text may name a schema: lower-case letters, digits and `_`, at most 63 bytes, not PostgreSQL's own `pg_…`.
+package func isSchemaName(_ name: String) -> Bool {
+    let bytes = name.utf8
+    guard (1...63).contains(bytes.count), let first = bytes.first, !name.hasPrefix("pg_") else { return false }
+    return (first == UInt8(ascii: "_") || (0x61...0x7A).contains(first))
+        && bytes.allSatisfy { $0 == UInt8(ascii: "_") || (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) }
+}
+
+/// A URL with its password replaced by asterisks, in `scheme://user:password@host` as well as in `?password=…`.
+package func maskedPassword(_ url: String) -> String {
+    var bytes = Array(url.utf8)
+    let slash = UInt8(ascii: "/")
+    if let scheme = url.firstRange(of: "://") {
+        let start = url.utf8.distance(from: url.startIndex, to: scheme.upperBound)
+        let end = bytes[start...].firstIndex(where: { $0 == slash || $0 == UInt8(ascii: "?") }) ?? bytes.count
+        if let at = bytes[start..<end].lastIndex(of: UInt8(ascii: "@")),
+            let colon = bytes[start..<at].firstIndex(of: UInt8(ascii: ":"))
+        {
+            bytes.replaceSubrange(colon + 1..<at, with: "********".utf8)
+        }
+    }
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let parameter = text.firstRange(of: "password=") else { return text }
+    let value = text[parameter.upperBound...]
+    let end = value.firstIndex(where: { $0 == "&" || $0 == " " }) ?? value.endIndex
+    return text[..<parameter.upperBound] + "********" + text[end...]
+}
