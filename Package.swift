@@ -32,6 +32,10 @@ let package = Package(
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
+
+        .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),
+        .testTarget(name: "KelterHashingTests", dependencies: ["KelterHashing", "KelterModel"]),
+        .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
     ]
 )
 

@@ -7,27 +7,43 @@ package import KelterModel
 package struct Settings: Sendable {
     /// `RAG_DATABASE_URL`, else `DATABASE_URL`; `nil` means the embedded server.
     package let databaseURL: String?
-    /// `RAG_VECTOR_SCHEMA`: the schema of the vector space. Default `rag`.
+    /// `RAG_VECTOR_SCHEMA`: the schema of the vector space.
+    ///
+    /// Default `rag`.
     package let vectorSchema: String
     /// `LITELLM_BASE_URL`; `nil` means the embedded endpoint.
     package let endpointBaseURL: String?
     /// `LITELLM_MASTER_KEY`, a secret.
     package let endpointKey: String?
-    /// `EMBEDDINGS_BATCH_SIZE`: inputs a request. Default 64.
+    /// `EMBEDDINGS_BATCH_SIZE`: inputs a request.
+    ///
+    /// Default 64.
     package let batchSize: Int
-    /// `EMBEDDINGS_TIMEOUT_SECONDS`: the time limit of one request. Default 20 s.
+    /// `EMBEDDINGS_TIMEOUT_SECONDS`: the time limit of one request.
+    ///
+    /// Default 20 s.
     package let timeout: Duration
-    /// `RAG_RETRY_ATTEMPTS`: how often a failed request is tried. Default 3.
+    /// `RAG_RETRY_ATTEMPTS`: how often a failed request is tried.
+    ///
+    /// Default 3.
     package let retryAttempts: Int
-    /// `RAG_RETRY_BASE_DELAY_MS`: the first pause between attempts. Default 50 ms.
+    /// `RAG_RETRY_BASE_DELAY_MS`: the first pause between attempts.
+    ///
+    /// Default 50 ms.
     package let retryBaseDelay: Duration
-    /// `RAG_STATEMENT_TIMEOUT_MS`: the time limit of one SQL statement. Default 15 s.
+    /// `RAG_STATEMENT_TIMEOUT_MS`: the time limit of one SQL statement.
+    ///
+    /// Default 15 s.
     package let statementTimeout: Duration
     /// The profile named by `RAG_DEFAULT_EMBEDDING_PROFILE`.
     package let profile: EmbeddingProfile
-    /// `RAG_HNSW_M`, `RAG_HNSW_EF_CONSTRUCTION`, `RAG_HNSW_EF_SEARCH`. Defaults 32, 200, 80.
+    /// `RAG_HNSW_M`, `RAG_HNSW_EF_CONSTRUCTION`, `RAG_HNSW_EF_SEARCH`.
+    ///
+    /// Defaults 32, 200, 80.
     package let hnsw: HNSWSettings
-    /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`. Defaults 0.7, 0.15, 0.1.
+    /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
+    ///
+    /// Defaults 0.7, 0.15, 0.1.
     package let search: SearchSettings
     /// Each setting with its value, secrets masked, and its origin.
     package let explained: [ExplainedSetting]
@@ -143,6 +159,13 @@ extension Settings {
             vectorSpace: schema
         )
     }
+}
+
+extension Settings {
+    /// Whether the user's own database is to be used instead of the embedded one.
+    package var isDatabaseConfigured: Bool { databaseURL != nil }
+    /// Whether the user's own endpoint is to be used instead of the embedded one.
+    package var isEndpointConfigured: Bool { endpointBaseURL != nil }
 }
 
 extension EmbeddingProfile {

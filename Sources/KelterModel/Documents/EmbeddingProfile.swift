@@ -16,11 +16,17 @@ package struct EmbeddingProfile: Equatable, Sendable {
     package var dimension: Int
     /// The tokenizer of the model.
     package var tokenizer: Tokenizer
-    /// Chunks aim at this many tokens. Default 450.
+    /// Chunks aim at this many tokens.
+    ///
+    /// Default 450.
     package var targetTokens: Int
-    /// No text above this many tokens is ever sent. Default 512.
+    /// No text above this many tokens is ever sent.
+    ///
+    /// Default 512.
     package var maximumTokens: Int
-    /// At most this many tokens are repeated from the chunk before. Default 80.
+    /// At most this many tokens are repeated from the chunk before.
+    ///
+    /// Default 80.
     package var overlapTokens: Int
     /// Put before every passage, such as `passage: `.
     package var passagePrefix: String

@@ -1,8 +1,12 @@
 /// What a parser makes of a file: its text and the blocks that text is divided into.
 package struct ParsedDocument: Equatable, Sendable {
-    /// The extracted text: valid UTF-8 without NUL. All byte ranges refer to it.
+    /// The extracted text: valid UTF-8 without NUL.
+    ///
+    /// All byte ranges refer to it.
     package var text: [UInt8]
-    /// The blocks in reading order. Ranges do not overlap and do not descend.
+    /// The blocks in reading order.
+    ///
+    /// Ranges do not overlap and do not descend.
     package var blocks: [Block]
     /// The heading paths that blocks refer to by index; index 0 is the empty path of text before any heading.
     package var sections: [SectionPath]
@@ -52,7 +56,9 @@ package struct Block: Equatable, Sendable {
     package var kind: Kind
     /// Bytes of ``ParsedDocument/text``, on UTF-8 boundaries, without white space at the ends.
     package var range: Range<Int>
-    /// Index into ``ParsedDocument/sections``. A heading belongs to the section it opens.
+    /// Index into ``ParsedDocument/sections``.
+    ///
+    /// A heading belongs to the section it opens.
     package var section: Int
     /// A heading's level from 1 to 6, a list item's depth from 1; 0 for other kinds.
     package var level: Int

@@ -89,6 +89,7 @@ extension ErrorCode {
     package static let pgvectorMissing = Self("PGVECTOR_MISSING")
     package static let pgvectorTooOld = Self("PGVECTOR_TOO_OLD")
     package static let runUnbalanced = Self("RUN_UNBALANCED")
+    package static let syncRefused = Self("SYNC_REFUSED")
     package static let runNotFound = Self("RUN_NOT_FOUND")
     package static let partMissing = Self("PART_MISSING")
     package static let serviceStartFailed = Self("SERVICE_START_FAILED")
@@ -108,7 +109,7 @@ extension ErrorCode {
             .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
             .partMissing, .serviceStartFailed, .objectStoreFailed:
             .serviceUnavailable
-        case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch:
+        case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused:
             .refused
         case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid:
             .someItemsFailed

@@ -4,7 +4,7 @@ package func trimmed(_ text: String) -> String {
     let bytes = text.utf8
     guard let first = bytes.firstIndex(where: { !isSpace($0) }), let last = bytes.lastIndex(where: { !isSpace($0) })
     else { return "" }
-    return String(text[first...last])
+    return String(Substring(bytes[first...last]))
 }
 
 /// The text with ASCII capitals folded; other scripts are left alone, so that the result never depends on a locale.

@@ -77,6 +77,7 @@ extension RowID {
     /// A time-ordered identifier (RFC 9562, version 7), so that new rows go to the right edge of their indexes.
     ///
     /// - Parameter milliseconds: Milliseconds since 1970-01-01 UTC.
+    /// - Returns: An identifier that sorts after those of earlier milliseconds.
     package static func version7(milliseconds: UInt64) -> RowID {
         var generator = SystemRandomNumberGenerator()
         let random = generator.next() as UInt64

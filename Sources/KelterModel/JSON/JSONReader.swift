@@ -96,14 +96,17 @@ package struct JSONReader {
     private mutating func object(depth: Int) throws(Failure) -> JSONValue {
         position += 1
         var members: [(name: String, value: JSONValue)] = []
-        var names: Set<String> = []
+        // As bytes: RFC 8259 compares names by code unit, String by canonical equivalence.
+        var names: Set<[UInt8]> = []
         skipSpace()
         if take("}") { return .object(members) }
         while true {
             skipSpace()
             guard current == UInt8(ascii: "\"") else { throw failure("expected a name in quotes") }
             let name = try string()
-            guard names.insert(name).inserted else { throw failure("the name \"\(shortened(name))\" stands twice") }
+            guard names.insert(Array(name.utf8)).inserted else {
+                throw failure("the name \"\(shortened(name))\" stands twice")
+            }
             skipSpace()
             guard take(":") else { throw failure("expected ':'") }
             members.append((name, try value(depth: depth + 1)))

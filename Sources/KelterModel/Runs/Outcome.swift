@@ -1,4 +1,6 @@
-/// How one item ended in one scope; SPEC section 4. Every item ends in exactly one.
+/// How one item ended in one scope; SPEC section 4.
+///
+/// Every item ends in exactly one.
 package enum Outcome: String, Sendable, CaseIterable {
     /// A new document was stored.
     case inserted

@@ -53,8 +53,8 @@ package struct Sidecar: Equatable, Sendable {
             throw Self.invalid("The metadata is not a JSON object.", fix: "Write one object: { … }.")
         }
         for (name, value) in members {
-            // A null says nothing, like an absent key; a malformed scope is the scope rule's to judge.
-            if value == .null, name != "collection_id", name != "collection_ids" { continue }
+            // The null of a known key says nothing, like an absent key; a scope is the scope rule's to judge.
+            if value == .null, Self.nullableKeys.contains(name) { continue }
             switch name {
             case "external_id": externalID = try Self.text(value, name, maximum: 2048)
             case "title": title = try Self.text(value, name, maximum: 4096)
@@ -70,13 +70,19 @@ package struct Sidecar: Equatable, Sendable {
                     throw Self.invalid(error.message, key: name, fix: error.fix)
                 }
             case "workflow_id": workflowID = try Self.text(value, name, maximum: 256)
-            case "process": process = lowercasedASCII(try Self.text(value, name, maximum: 256))
-            case "doc_class": docClass = lowercasedASCII(try Self.text(value, name, maximum: 256))
+            case "process": process = try Self.text(value, name, maximum: 256).lowercased()
+            case "doc_class": docClass = try Self.text(value, name, maximum: 256).lowercased()
             case "embedding_profile": embeddingProfile = try Self.text(value, name, maximum: 128)
             case "media_type": mediaType = lowercasedASCII(try Self.text(value, name, maximum: 256))
             case "created_at": createdAt = try Self.timestamp(value)
             case "tenant_id", "tenant": try Self.check(tenant, against: value, name)
-            default: unknown.append((name, value))
+            default:
+                guard !Self.containsNUL(.object([(name, value)])) else {
+                    // Escaped, so that the error itself carries no NUL to the ledger.
+                    let key = shortened(String(JSONValue.string(name).compactText.dropFirst().dropLast()))
+                    throw Self.invalid("The member \(key) contains NUL.", key: key, fix: "Remove the NUL.")
+                }
+                unknown.append((name, value))
             }
         }
     }
@@ -122,6 +128,22 @@ extension Sidecar {
 }
 
 extension Sidecar {
+    /// The known keys that may be null.
+    private static let nullableKeys: Set<String> = [
+        "external_id", "title", "language", "tags", "source", "origin_uri", "case_id", "workflow_id", "process",
+        "doc_class", "embedding_profile", "media_type", "created_at", "tenant_id", "tenant",
+    ]
+
+    /// Whether a NUL stands in any name or string: PostgreSQL's `jsonb` cannot hold one.
+    private static func containsNUL(_ value: JSONValue) -> Bool {
+        switch value {
+        case .string(let text): text.utf8.contains(0)
+        case .array(let items): items.contains(where: containsNUL)
+        case .object(let members): members.contains { $0.name.utf8.contains(0) || containsNUL($0.value) }
+        default: false
+        }
+    }
+
     private static func invalid(_ message: String, key: String? = nil, fix: String?) -> KelterError {
         KelterError(.sidecarInvalid, message, subject: key, fix: fix)
     }
