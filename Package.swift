@@ -18,24 +18,71 @@ let settings: [SwiftSetting] = [
     .treatWarning("DeprecatedDeclaration", as: .warning),
 ]
 
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 let package = Package(
     name: "kelter",
+    products: [
+        .executable(name: "kelter", targets: ["kelter"]),
+        .executable(name: "kelter-bench", targets: ["KelterBenchmarks"]),
+    ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
-
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        .systemLibrary(name: "CLibCMark", pkgConfig: "libcmark-gfm", providers: [.apt(["libcmark-gfm-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
+        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark"]),
+        .target(name: "KelterChunking", dependencies: ["KelterModel"]),
+        .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
+        .target(name: "KelterStore", dependencies: ["KelterModel", "CLibPQ"]),
+        .target(
+            name: "KelterPipeline",
+            dependencies: [
+                "KelterModel", "KelterHashing", "KelterSettings", "KelterParsing", "KelterChunking", "KelterEmbedding",
+                "KelterStore",
+            ]
+        ),
+        .target(name: "KelterLocal", dependencies: ["KelterModel"]),
+        .target(
+            name: "KelterCommands",
+            dependencies: [
+                "KelterModel", "KelterHashing", "KelterSettings", "KelterPipeline", "KelterLocal", "KelterStore",
+                "KelterEmbedding", argumentParser,
+            ]
+        ),
+        .executableTarget(name: "kelter", dependencies: ["KelterCommands"]),
+        .target(
+            name: "KelterTestSupport",
+            dependencies: ["KelterModel", "KelterLocal", "KelterStore"]
+        ),
+        .executableTarget(
+            name: "KelterBenchmarks",
+            dependencies: ["KelterModel", "KelterLocal", "KelterStore", "KelterTestSupport"]
+        ),
 
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),
         .testTarget(name: "KelterHashingTests", dependencies: ["KelterHashing", "KelterModel"]),
         .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
+        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterModel"]),
+        .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
+        .testTarget(name: "KelterEmbeddingTests", dependencies: ["KelterEmbedding", "KelterModel", "KelterTestSupport"]),
+        .testTarget(name: "KelterPipelineTests", dependencies: ["KelterPipeline", "KelterModel"]),
+        .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),
+        .testTarget(name: "IntegrationTests", dependencies: ["KelterStore", "KelterModel", "KelterTestSupport"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["kelter", "KelterModel", "KelterHashing", "KelterStore", "KelterLocal", "KelterTestSupport"]
+        ),
     ]
 )
 

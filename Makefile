@@ -1,0 +1,39 @@
+# One line per target; `make` alone prints them. What the steps need is in Config/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test build demo test lint clean
+
+KELTER := .build/release/kelter
+export QUESTION_DE ?= Wie viele Urlaubstage habe ich im Jahr?
+export QUESTION_EN ?= How do I report a security incident?
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what Kelter needs: Debian packages, the embedded PostgreSQL and the embedding engine
+	@Config/install-packages.sh
+	@Config/install-parts.sh
+
+deps-test: deps ## install what the tests need besides: the LiteLLM proxy
+	@Config/install-test-parts.sh
+
+build: deps ## build .build/release/kelter
+	swift build --configuration release --product kelter
+
+demo: build ## ingest Samples/ into the embedded server and ask a German and an English question
+	@printf '\n== Start the embedded PostgreSQL and embedding endpoint\n'; $(KELTER) up
+	@printf '\n== Ingest Samples/\n'; $(KELTER) ingest Samples
+	@printf '\n== Ask: %s\n' "$$QUESTION_DE"; $(KELTER) query "$$QUESTION_DE"
+	@printf '\n== Ask: %s\n' "$$QUESTION_EN"; $(KELTER) query "$$QUESTION_EN"
+	@printf '\n== Status\n'; $(KELTER) status
+
+test: deps-test ## build everything and run all tests; they start the servers they need themselves
+	swift build
+	swift test --disable-xctest
+
+lint: ## check the formatting and the style rules
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+clean: ## remove the build directory; data and parts stay
+	rm -rf .build

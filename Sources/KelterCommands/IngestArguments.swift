@@ -1,0 +1,103 @@
+import ArgumentParser
+import Glibc
+import KelterModel
+import KelterPipeline
+
+/// What a batch was asked to do, in the form that is kept in the ledger for `--resume`.
+struct IngestArguments {
+    private let json: JSONValue
+    private let resume: RowID?
+
+    /// Takes the arguments of a command line, with paths made absolute.
+    ///
+    /// - Throws: ``KelterError`` of an argument.
+    init(_ command: IngestCommand) throws(KelterError) {
+        var resume: RowID?
+        if let text = command.resume {
+            guard let run = RowID(text) else {
+                throw KelterError(.usage, "\"\(shortened(text))\" is not a run.", subject: "--resume", fix: "Give a run_id.")
+            }
+            resume = run
+        }
+        guard resume != nil || !command.paths.isEmpty else {
+            throw KelterError(.usage, "There is nothing to ingest.", subject: "PATH", fix: "Name files or directories.")
+        }
+        self.resume = resume
+        let inputs = try command.scope.inputs()
+        // Checked before anything starts; the rule itself decides again with each sidecar.
+        _ = try CollectionScope.resolve(inputs)
+        json = .object([
+            ("paths", .array(try command.paths.map { (path) throws(KelterError) in .string(try resolvedPath(path)) })),
+            ("tenant", .string(command.caller.tenant)),
+            ("case", .string(command.caller.caseID)),
+            ("schema", .string(command.caller.schema)),
+            ("collection_ids", inputs.list ?? .null),
+            ("collection_id", inputs.body ?? .null),
+            ("headers", .array(inputs.headers.map { .array([.string($0.name), .string($0.value)]) })),
+            ("include", .array(command.include.map { .string($0) })),
+            ("exclude", .array(command.exclude.map { .string($0) })),
+            ("sync", .bool(command.sync)),
+            ("max_delete", .double(try Self.share(command.maxDelete))),
+            ("plan", .bool(command.plan)),
+        ])
+    }
+
+    /// Takes the arguments of an earlier run from the ledger.
+    init(_ json: JSONValue) {
+        self.json = json
+        resume = nil
+    }
+
+    /// The request these arguments stand for.
+    ///
+    /// - Parameter run: The run to resume, when the arguments come from the ledger.
+    /// - Returns: The request.
+    /// - Throws: ``KelterError`` of tenant, case or schema.
+    func request(resuming run: RowID? = nil) throws(KelterError) -> IngestRequest {
+        let caller = Caller(
+            tenant: try Tenant(text("tenant")),
+            caseID: try CaseID(text("case")),
+            scope: ScopeInputs(
+                list: present("collection_ids"),
+                body: present("collection_id"),
+                headers: (json["headers"]?.array ?? []).compactMap { header in
+                    guard let name = header[0]?.string, let value = header[1]?.string else { return nil }
+                    return (name, value)
+                }
+            )
+        )
+        try checkSchema(text("schema"))
+        return IngestRequest(
+            caller: caller,
+            inputs: texts("paths"),
+            filter: GlobFilter(include: texts("include"), exclude: texts("exclude")),
+            sync: json["sync"]?.bool ?? false,
+            maximumDeletedShare: json["max_delete"]?.double ?? 0.1,
+            plan: json["plan"]?.bool ?? false,
+            resume: run ?? resume,
+            arguments: json
+        )
+    }
+
+    private func text(_ name: String) -> String { json[name]?.string ?? "" }
+    private func texts(_ name: String) -> [String] { json[name]?.array?.compactMap(\.string) ?? [] }
+    private func present(_ name: String) -> JSONValue? { json[name] == .null ? nil : json[name] }
+
+    private static func share(_ text: String) throws(KelterError) -> Double {
+        let number = text.hasSuffix("%") ? String(text.dropLast()) : text
+        guard let percent = Double(number), (0...100).contains(percent) else {
+            throw KelterError(
+                .usage,
+                "\"\(shortened(text))\" is not a percentage.",
+                subject: "--max-delete",
+                fix: "Give a number from 0% to 100%."
+            )
+        }
+        return percent / 100
+    }
+}
+
+/// The number of processors this process may use.
+func availableCores() -> Int {
+    max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}

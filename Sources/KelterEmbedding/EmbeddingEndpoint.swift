@@ -1,0 +1,109 @@
+/// Where vectors come from, and how hard it may be pressed.
+package struct EmbeddingEndpoint: Sendable, Equatable {
+    /// `LITELLM_BASE_URL`: `http` or `https`, with or without `/v1` and a slash at the end; `/embeddings` is appended.
+    package var baseURL: String
+    /// `LITELLM_MASTER_KEY`, sent as a bearer token.
+    package var apiKey: String?
+    /// The whole time of one request, `EMBEDDINGS_TIMEOUT_SECONDS`; default 20 s.
+    package var timeout: Duration
+    /// Most inputs of one request, `EMBEDDINGS_BATCH_SIZE`; 1 to 2048, default 64.
+    package var maximumInputs: Int
+    /// Most tokens of one request, a longer single input aside; default 300,000, the cap of OpenAI's service.
+    package var maximumTokensPerRequest: Int
+    /// Requests at a time; default 4.
+    package var requestsInFlight: Int
+    /// How often one request is sent again after a passing failure, `RAG_RETRY_ATTEMPTS`; default 3.
+    package var retryAttempts: Int
+    /// The first step of the exponential backoff, `RAG_RETRY_BASE_DELAY_MS`; default 50 ms.
+    package var retryBaseDelay: Duration
+    /// How long one request may be put off by `Retry-After` altogether; default 10 minutes.
+    package var patience: Duration
+    /// How long a request that is not full waits for more inputs while others run; default 10 ms.
+    package var packingDelay: Duration
+
+    package init(
+        baseURL: String,
+        apiKey: String? = nil,
+        timeout: Duration = .seconds(20),
+        maximumInputs: Int = 64,
+        maximumTokensPerRequest: Int = 300_000,
+        requestsInFlight: Int = 4,
+        retryAttempts: Int = 3,
+        retryBaseDelay: Duration = .milliseconds(50),
+        patience: Duration = .seconds(600),
+        packingDelay: Duration = .milliseconds(10)
+    ) {
+        self.baseURL = baseURL
+        self.apiKey = apiKey
+        self.timeout = timeout
+        self.maximumInputs = maximumInputs
+        self.maximumTokensPerRequest = maximumTokensPerRequest
+        self.requestsInFlight = requestsInFlight
+        self.retryAttempts = retryAttempts
+        self.retryBaseDelay = retryBaseDelay
+        self.patience = patience
+        self.packingDelay = packingDelay
+    }
+}
+
+/// A text to embed.
+package struct EmbeddingInput: Sendable, Equatable {
+    /// The exact text, prefix and context header included.
+    package var text: String
+    /// Its tokens, for the cap of a request; 0 when they are not known.
+    package var tokens: Int
+
+    package init(text: String, tokens: Int) {
+        self.text = text
+        self.tokens = tokens
+    }
+}
+
+/// How an endpoint writes vectors.
+package enum EmbeddingEncoding: String, Sendable, CaseIterable {
+    /// Little-endian float32 in base64.
+    case base64
+    /// Arrays of JSON numbers.
+    case float
+}
+
+/// What a probe has found out about an endpoint.
+package struct EmbeddingContract: Sendable, Equatable {
+    /// The encoding that is asked for from now on.
+    package var encoding: EmbeddingEncoding
+    /// The width of the vectors.
+    package var dimension: Int
+    /// Whether the endpoint's vectors had length 1 (within 0.001) already.
+    package var returnsUnitVectors: Bool
+    /// The model the endpoint says it used; the alias that was asked for when it says nothing.
+    package var modelName: String
+
+    package init(encoding: EmbeddingEncoding, dimension: Int, returnsUnitVectors: Bool, modelName: String) {
+        self.encoding = encoding
+        self.dimension = dimension
+        self.returnsUnitVectors = returnsUnitVectors
+        self.modelName = modelName
+    }
+}
+
+/// What a client has done since it was made.
+package struct EmbeddingStatistics: Sendable, Equatable {
+    /// Requests sent, probes and repeated ones included.
+    package var requests = 0
+    /// Inputs answered with a usable vector, probes aside.
+    package var inputs = 0
+    /// The sum of `usage.prompt_tokens`.
+    package var promptTokens = 0
+    /// Requests sent again after a passing failure.
+    package var retries = 0
+    /// Answers that asked to wait: 429, and 503 with `Retry-After`.
+    package var throttles = 0
+    /// Requests divided because the endpoint refused them or did not finish them in time.
+    package var splits = 0
+    /// Bytes of reply bodies.
+    package var bytesReceived = 0
+    /// Connections opened.
+    package var connections = 0
+
+    package init() {}
+}

@@ -1,0 +1,44 @@
+import CLibCurl
+import KelterModel
+
+/// The checked address of an embeddings route.
+struct EndpointAddress: Sendable, Equatable {
+    /// The whole URL, ending in `/embeddings`.
+    let url: String
+    /// Whether the host is this machine: such requests never go through a proxy.
+    let isLoopback: Bool
+
+    /// Checks a base URL and appends the route.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` about `LITELLM_BASE_URL`.
+    init(baseURL: String) throws(KelterError) {
+        let base = trimmed(baseURL)
+        guard let handle = curl_url() else { throw KelterError(.internalError, "libcurl could not read an address.") }
+        defer { curl_url_cleanup(handle) }
+        let scheme = base.split(separator: ":", maxSplits: 1).first.map { lowercasedASCII(String($0)) }
+        guard scheme == "http" || scheme == "https", !base.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }),
+            curl_url_set(handle, CURLUPART_URL, base, 0) == CURLUE_OK,
+            let host = Self.part(CURLUPART_HOST, of: handle), !host.isEmpty,
+            Self.part(CURLUPART_QUERY, of: handle) == nil, Self.part(CURLUPART_FRAGMENT, of: handle) == nil
+        else {
+            throw KelterError(
+                .settingInvalid,
+                "The address of the embedding endpoint is not an HTTP address.",
+                subject: "LITELLM_BASE_URL",
+                fix: "Give an address such as http://localhost:4000 or https://gateway.example/v1, without query."
+            )
+        }
+        var end = base[...]
+        while end.hasSuffix("/") { end.removeLast() }
+        url = end + "/embeddings"
+        let name = lowercasedASCII(host)
+        isLoopback = name == "localhost" || name.hasPrefix("127.") || name == "[::1]"
+    }
+
+    private static func part(_ part: CURLUPart, of handle: OpaquePointer) -> String? {
+        var text: UnsafeMutablePointer<CChar>?
+        guard curl_url_get(handle, part, &text, 0) == CURLUE_OK, let text else { return nil }
+        defer { curl_free(text) }
+        return String(cString: text)
+    }
+}

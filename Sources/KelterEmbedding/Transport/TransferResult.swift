@@ -1,0 +1,26 @@
+/// What became of one HTTP request.
+struct TransferResult: Sendable {
+    /// Why there is no whole reply.
+    enum Failure: Sendable, Equatable {
+        /// No connection: refused, unknown host.
+        case unreachable
+        /// The server's certificate or TLS itself was not acceptable.
+        case untrusted
+        case timedOut
+        /// The connection ended without a reply.
+        case broken
+        /// The reply ended before its announced length.
+        case cut
+        /// The reply exceeded its bound.
+        case tooLarge
+    }
+
+    var failure: Failure?
+    /// The HTTP status; 0 without a reply.
+    var status = 0
+    var body: [UInt8] = []
+    /// The value of `Retry-After`, else of `llm_provider-retry-after`.
+    var retryAfter: String?
+    /// Connections opened for this request.
+    var connections = 0
+}

@@ -1,0 +1,97 @@
+package import KelterModel
+
+/// What a file turned out to be, and what is in it.
+package struct ParseResult: Equatable, Sendable {
+    /// The text and its blocks; no blocks when the file has no text.
+    package var document: ParsedDocument
+    /// `text/plain`, `text/markdown` or `text/html`.
+    package var mediaType: String
+
+    package init(document: ParsedDocument, mediaType: String) {
+        self.document = document
+        self.mediaType = mediaType
+    }
+}
+
+/// Turns the bytes of a file into text and blocks.
+///
+/// A value without state: any number of documents may be parsed at the same time on any threads. Parsing is work for
+/// the processor only; there is no network or file access.
+package struct DocumentParser: Sendable {
+    private let limits: ParsingLimits
+
+    package init(limits: ParsingLimits = ParsingLimits()) {
+        self.limits = limits
+    }
+
+    /// Parses one file.
+    ///
+    /// The format is told from the content first, then from the name, then from the declared type.
+    ///
+    /// - Parameters:
+    ///   - bytes: The file as it is.
+    ///   - name: The file's name; its extension takes part in the decision and errors name it.
+    ///   - mediaType: The type a sidecar declares, with or without parameters; its `charset` is honoured.
+    /// - Returns: The document. A file without text gives a document without blocks, which is not an error.
+    /// - Throws: ``KelterError`` with `fileTooLarge`, `unsupportedMediaType`, `binaryContent`, `invalidEncoding`,
+    ///   `parserLimit` or `parserFailed`; its subject is `name`.
+    package func parse(_ bytes: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) -> ParseResult {
+        do throws(KelterError) {
+            return try parse(bytes, extension: fileExtension(of: name), declared: mediaType.map(DeclaredMediaType.init))
+        } catch {
+            throw error.about(name)
+        }
+    }
+
+    private func parse(
+        _ bytes: [UInt8],
+        extension: String,
+        declared: DeclaredMediaType?
+    ) throws(KelterError) -> ParseResult {
+        guard bytes.count <= limits.maximumBytes else {
+            throw KelterError(
+                .fileTooLarge,
+                "The file has \(bytes.count) bytes, more than the \(limits.maximumBytes) allowed.",
+                fix: "Split the file or raise the limit."
+            )
+        }
+        if let format = BinaryFormat.recognise(bytes) { throw unsupported(format.mediaType) }
+
+        var decoder = TextDecoder(bytes)
+        try decoder.decodeByteOrderMark()
+        let format = try TextFormat.detect(decoder.bytes, extension: `extension`, declared: declared)
+        try decoder.decode(charset: declared?.charset, isHTML: format == .html)
+        guard decoder.bytes.count <= limits.maximumTextBytes else {
+            throw KelterError(
+                .parserLimit,
+                "The text has \(decoder.bytes.count) bytes, more than the \(limits.maximumTextBytes) allowed.",
+                fix: "Split the file or raise the limit."
+            )
+        }
+
+        var document: ParsedDocument
+        switch format {
+        case .plainText: document = try parsePlainText(decoder.bytes, limits: limits)
+        case .markdown: document = try parseMarkdown(decoder.bytes, limits: limits)
+        case .html: document = try parseHTML(decoder.bytes, limits: limits)
+        }
+        document.repairs.merge(decoder.repairs) { $0 + $1 }
+        return ParseResult(document: document, mediaType: format.rawValue)
+    }
+}
+
+/// The lower-case extension of a file name without its dot; empty when there is none.
+private func fileExtension(of name: String) -> String {
+    let last = name.utf8.split(separator: UInt8(ascii: "/")).last ?? Substring(name).utf8
+    guard let dot = last.lastIndex(of: UInt8(ascii: ".")), dot > last.startIndex else { return "" }
+    return lowercasedASCII(String(Substring(last[last.index(after: dot)...])))
+}
+
+/// The failure of a file whose format no parser reads.
+func unsupported(_ mediaType: String) -> KelterError {
+    KelterError(
+        .unsupportedMediaType,
+        "The file is \(mediaType), which cannot be read.",
+        fix: "Convert it to plain text, Markdown or HTML."
+    )
+}

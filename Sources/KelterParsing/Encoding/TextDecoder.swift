@@ -1,0 +1,108 @@
+import KelterModel
+
+/// Brings the bytes of a text file to UTF-8 with LF line ends and without NUL, counting what had to be changed.
+struct TextDecoder {
+    /// The bytes as far as they are decoded.
+    private(set) var bytes: [UInt8]
+    private(set) var repairs: [Repair: Int] = [:]
+    /// Whether a byte order mark already settled the encoding.
+    private var isDecoded = false
+    /// How many bytes of the file stand before ``bytes``.
+    private var skipped = 0
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    /// Removes a byte order mark and decodes UTF-16 that has one.
+    ///
+    /// - Throws: ``KelterError`` with `invalidEncoding` for UTF-32 and for broken UTF-16.
+    mutating func decodeByteOrderMark() throws(KelterError) {
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+            bytes.removeFirst(3)
+            skipped = 3
+        } else if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) {
+            throw KelterError(.invalidEncoding, "The text is UTF-32.", fix: "Convert it to UTF-8.")
+        } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+            bytes = try decodedUTF16(bytes)
+            repairs[.transcoded] = 1
+            isDecoded = true
+        }
+    }
+
+    /// Decodes the rest: checks UTF-8, converts a declared charset, removes NUL, makes every line end LF.
+    ///
+    /// A declared charset counts only when the bytes are not valid UTF-8, because declarations are often wrong and
+    /// text in another encoding hardly ever is valid UTF-8 by chance.
+    ///
+    /// - Parameters:
+    ///   - charset: The charset declared outside the file.
+    ///   - isHTML: Whether a declaration inside the file is looked for.
+    /// - Throws: ``KelterError`` with `binaryContent` or `invalidEncoding`.
+    mutating func decode(charset: String?, isHTML: Bool) throws(KelterError) {
+        try checkIsText()
+        if !isDecoded, let offset = bytes.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) {
+            let declared = charset ?? (isHTML ? declaredCharset(bytes) : nil)
+            guard let declared, let converter = CharsetConverter(label: declared) else {
+                throw KelterError(
+                    .invalidEncoding,
+                    "The text is not valid UTF-8 at byte \(offset + skipped).",
+                    fix:
+                        "Convert it to UTF-8, or declare its charset in the media type\(isHTML ? " or a meta element" : "")."
+                )
+            }
+            let converted = converter.convert(bytes)
+            bytes = converted.text
+            repairs[.transcoded] = 1
+            if converted.invalid > 0 { repairs[.invalidReplaced] = converted.invalid }
+        }
+        removeNULAndCarriageReturns()
+    }
+
+    /// Refuses data that is no text.
+    ///
+    /// Among the first 8 KiB, control characters other than white space and ESC (which terminals' logs have) must not be
+    /// more than 2 %. Up to four are always forgiven in a file that has more text than that.
+    private func checkIsText() throws(KelterError) {
+        let sample = bytes.prefix(8192)
+        let controls = sample.reduce(into: 0) { sum, byte in
+            if byte < 0x20 && byte != 0x1B && !WhiteSpace.isASCII(byte) || byte == 0x7F { sum += 1 }
+        }
+        guard controls > max(4, sample.count / 50) || (controls > 0 && controls * 2 >= sample.count) else { return }
+        let nul = sample.reduce(into: 0) { sum, byte in if byte == 0 { sum += 1 } }
+        throw KelterError(
+            .binaryContent,
+            "The file is not text: \(controls) of its first \(sample.count) bytes are control characters, \(nul) of them NUL.",
+            fix: nul * 4 >= sample.count ? "If it is UTF-16, convert it to UTF-8." : "Give a text file."
+        )
+    }
+
+    private mutating func removeNULAndCarriageReturns() {
+        guard
+            bytes.withUnsafeBufferPointer({
+                firstIndex(of: 0, in: $0) != nil || firstIndex(of: 0x0D, in: $0) != nil
+            })
+        else { return }
+        var nul = 0
+        bytes = bytes.withUnsafeBufferPointer { input in
+            [UInt8](unsafeUninitializedCapacity: input.count) { output, written in
+                var index = 0
+                while index < input.count {
+                    var byte = input[index]
+                    index += 1
+                    if byte == 0 {
+                        nul += 1
+                        continue
+                    }
+                    if byte == 0x0D {
+                        if index < input.count, input[index] == 0x0A { continue }
+                        byte = 0x0A
+                    }
+                    output[written] = byte
+                    written += 1
+                }
+            }
+        }
+        if nul > 0 { repairs[.nulRemoved] = nul }
+    }
+}

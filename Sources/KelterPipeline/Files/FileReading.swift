@@ -1,0 +1,128 @@
+import Glibc
+import KelterHashing
+package import KelterModel
+
+/// The bytes of a file as far as they were kept, and their digest.
+package struct FileContent: Sendable {
+    package let size: Int
+    package let hash: ContentHash
+    /// All bytes, or `nil` when the file is larger than was to be kept.
+    package let bytes: [UInt8]?
+}
+
+/// Reads and hashes a file in one pass; blocks.
+///
+/// - Parameters:
+///   - path: The file.
+///   - keepUpTo: Files of up to this many bytes are returned whole.
+///   - maximum: Larger files are refused.
+/// - Returns: Size, digest and perhaps the bytes.
+/// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable``, ``ErrorCode/fileTooLarge``, or
+///   ``ErrorCode/fileChanged`` when the file was written to in the meantime.
+package func readFile(_ path: String, keepUpTo: Int, maximum: Int) throws(KelterError) -> FileContent {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { throw unreadable(path, errno) }
+    defer { close(descriptor) }
+    let before = try status(of: descriptor, path)
+    let size = Int(before.st_size)
+    guard before.st_mode & S_IFMT == S_IFREG else {
+        throw KelterError(.fileUnreadable, "It is not a regular file.", subject: path, fix: "Give a regular file.")
+    }
+    guard size <= maximum else {
+        throw KelterError(
+            .fileTooLarge,
+            "The file has \(size) bytes, more than the \(maximum) that are read.",
+            subject: path,
+            fix: "Split the file."
+        )
+    }
+    var hasher = SHA256()
+    var kept: [UInt8]?
+    if size <= keepUpTo {
+        let bytes = try readAll(descriptor, size: size, path)
+        bytes.withUnsafeBytes { hasher.update($0) }
+        kept = bytes
+    } else {
+        try hashAll(descriptor, size: size, path, into: &hasher)
+    }
+    let after = try status(of: descriptor, path)
+    guard after.st_size == before.st_size, after.st_mtim.tv_sec == before.st_mtim.tv_sec,
+        after.st_mtim.tv_nsec == before.st_mtim.tv_nsec
+    else { throw changed(path) }
+    return FileContent(size: size, hash: try hasher.finish(), bytes: kept)
+}
+
+/// Reads the beginning of a file; blocks.
+///
+/// - Parameters:
+///   - path: The file.
+///   - count: How many bytes at most.
+/// - Returns: The first bytes.
+/// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable``.
+package func readPrefix(_ path: String, count: Int) throws(KelterError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unreadable(path, errno) }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+        let number = try readSome(descriptor, path, into: &bytes, from: filled)
+        if number == 0 { break }
+        filled += number
+    }
+    return Array(bytes.prefix(filled))
+}
+
+private func readAll(_ descriptor: Int32, size: Int, _ path: String) throws(KelterError) -> [UInt8] {
+    // One byte more than expected, so that a file that has grown is noticed.
+    var bytes = [UInt8](repeating: 0, count: size + 1)
+    var filled = 0
+    while true {
+        let number = try readSome(descriptor, path, into: &bytes, from: filled)
+        if number == 0 { break }
+        filled += number
+        if filled > size { break }
+    }
+    guard filled == size else { throw changed(path) }
+    bytes.removeLast()
+    return bytes
+}
+
+private func hashAll(_ descriptor: Int32, size: Int, _ path: String, into hasher: inout SHA256) throws(KelterError) {
+    var slice = [UInt8](repeating: 0, count: 1 << 18)
+    var total = 0
+    while true {
+        let number = try readSome(descriptor, path, into: &slice, from: 0)
+        if number == 0 { break }
+        slice.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<number])) }
+        total += number
+        guard total <= size else { throw changed(path) }
+    }
+    guard total == size else { throw changed(path) }
+}
+
+private func readSome(
+    _ descriptor: Int32,
+    _ path: String,
+    into bytes: inout [UInt8],
+    from start: Int
+) throws(KelterError) -> Int {
+    guard start < bytes.count else { return 0 }
+    while true {
+        let number = bytes.withUnsafeMutableBytes { buffer in
+            buffer.baseAddress.map { read(descriptor, $0 + start, buffer.count - start) } ?? 0
+        }
+        if number >= 0 { return number }
+        guard errno == EINTR else { throw unreadable(path, errno) }
+    }
+}
+
+private func status(of descriptor: Int32, _ path: String) throws(KelterError) -> stat {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw unreadable(path, errno) }
+    return status
+}
+
+func changed(_ path: String) -> KelterError {
+    KelterError(.fileChanged, "The file changed while it was read.", subject: path, fix: "Ingest it again when it is complete.")
+}

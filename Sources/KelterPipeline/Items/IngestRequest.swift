@@ -1,0 +1,54 @@
+package import KelterModel
+
+/// Who ingests and into which scope: what the caller said, valid for every item of a run.
+package struct Caller: Equatable, Sendable {
+    package var tenant: Tenant
+    /// The case of items whose metadata names none.
+    package var caseID: CaseID
+    /// Collections given by flags (as list or body) and headers; a sidecar's values count where the caller gave none.
+    package var scope: ScopeInputs
+
+    package init(tenant: Tenant, caseID: CaseID, scope: ScopeInputs = ScopeInputs()) {
+        self.tenant = tenant
+        self.caseID = caseID
+        self.scope = scope
+    }
+}
+
+/// A batch: files and directories to bring into the database.
+package struct IngestRequest: Sendable {
+    package var caller: Caller
+    /// Files and directories.
+    package var inputs: [String]
+    package var filter: GlobFilter
+    /// Whether sources that are gone are deleted.
+    package var sync: Bool
+    /// The share of the batch root's sources, from 0 to 1, above which `sync` refuses.
+    package var maximumDeletedShare: Double
+    /// Only report what would be done.
+    package var plan: Bool
+    /// The run to complete, or `nil` for a new one.
+    package var resume: RowID?
+    /// What `--resume` needs to repeat the command, kept in the ledger.
+    package var arguments: JSONValue
+
+    package init(
+        caller: Caller,
+        inputs: [String],
+        filter: GlobFilter = GlobFilter(),
+        sync: Bool = false,
+        maximumDeletedShare: Double = 0.1,
+        plan: Bool = false,
+        resume: RowID? = nil,
+        arguments: JSONValue = .object([])
+    ) {
+        self.caller = caller
+        self.inputs = inputs
+        self.filter = filter
+        self.sync = sync
+        self.maximumDeletedShare = maximumDeletedShare
+        self.plan = plan
+        self.resume = resume
+        self.arguments = arguments
+    }
+}

@@ -1,0 +1,250 @@
+import KelterModel
+import KelterStore
+
+/// The course of one batch: walk, read, probe, process, account.
+actor Batch {
+    /// How many entries of the walk are read, hashed and probed together.
+    private static let entriesPerStep = 256
+    /// Items in flight: enough to fill transactions and embedding requests.
+    private static let itemsInFlight = 512
+
+    let ingestion: Ingestion
+    let request: IngestRequest
+    let run: RowID
+    let progress: RunProgress
+    private let claims = ContentClaims()
+    private let ledger: LedgerWriter
+    private let processor: ItemProcessor
+    private(set) var tree: FileTree
+    /// Digests of the identities seen, to refuse a second file with the same one.
+    private var seen: Set<Identity> = []
+    /// External identifiers found, by scope: only kept to find out what is gone.
+    private(set) var present: [CollectionID?: Set<String>] = [:]
+    /// Entries that failed before their identity was known.
+    private(set) var unidentified = 0
+
+    private struct Identity: Hashable {
+        let collection: CollectionID?
+        let externalID: String
+    }
+
+    private struct Admitted {
+        let item: IngestItem
+        let verdicts: [GuardVerdict]
+    }
+
+    init(ingestion: Ingestion, request: IngestRequest, tree: FileTree, run: RowID, progress: RunProgress) {
+        self.ingestion = ingestion
+        self.request = request
+        self.tree = tree
+        self.run = run
+        self.progress = progress
+        ledger = LedgerWriter(store: ingestion.stages.store, tenant: request.caller.tenant, run: run)
+        processor = ingestion.processor(tenant: request.caller.tenant, run: run, isPlan: request.plan)
+    }
+
+    private var mustStop: Bool {
+        Task.isCancelled || progress.snapshot.error != nil
+    }
+
+    /// Works through the inputs until they are done or the run has to end.
+    func work() async {
+        await withTaskGroup(of: Void.self) { group in
+            var inFlight = 0
+            while !mustStop {
+                let entries = await nextEntries()
+                if entries.isEmpty {
+                    progress.update { $0.isWalkFinished = true }
+                    break
+                }
+                for admitted in await admit(entries) {
+                    let keys = admitted.item.keys.map { ContentClaims.Key(collection: $0.collection, hash: $0.hash) }
+                    let ticket = claims.enqueue(keys)
+                    if inFlight >= Self.itemsInFlight {
+                        await group.next()
+                        inFlight -= 1
+                    }
+                    inFlight += 1
+                    group.addTask { await self.finish(admitted, ticket) }
+                }
+                if progress.snapshot.error != nil { group.cancelAll() }
+            }
+            if progress.snapshot.error != nil { group.cancelAll() }
+            for await _ in group where progress.snapshot.error != nil { group.cancelAll() }
+        }
+    }
+
+    /// Writes the last ledger rows, also after a cancellation.
+    func finishLedger() async throws(KelterError) {
+        let ledger = ledger
+        let result = await Task { () -> Result<Void, KelterError> in
+            do throws(KelterError) { return .success(try await ledger.flush()) } catch { return .failure(error) }
+        }.value
+        try result.get()
+    }
+
+    private func nextEntries() async -> [FoundEntry] {
+        let current = tree
+        let (entries, rest) = await ingestion.io.run {
+            var tree = current
+            let entries = tree.next(Self.entriesPerStep)
+            return (entries, tree)
+        }
+        tree = rest
+        return entries
+    }
+
+    /// Reads, hashes and probes entries; those that end here are accounted for, the others are returned in order.
+    private func admit(_ entries: [FoundEntry]) async -> [Admitted] {
+        var files: [FoundFile] = []
+        for entry in entries {
+            switch entry {
+            case .file(let file):
+                files.append(file)
+            case .skipped(let path, let reason):
+                await account([nil], .skipped, ItemProblem(externalID: path, code: reason.rawValue, detail: ""))
+            case .failed(let path, let error):
+                unidentified += 1
+                await account([nil], .failed, problem(path, error))
+            }
+        }
+        let items = await read(files)
+        guard !items.isEmpty else { return [] }
+        do throws(KelterError) {
+            var verdicts = try await ingestion.stages.store.probe(items.flatMap(\.keys), tenant: request.caller.tenant)[...]
+            return items.map { item in
+                let count = item.scope.targets.count
+                defer { verdicts = verdicts.dropFirst(count) }
+                return Admitted(item: item, verdicts: Array(verdicts.prefix(count)))
+            }
+        } catch {
+            progress.end(with: error)
+            for item in items { await account(item, .skipped(.runEnded)) }
+            return []
+        }
+    }
+
+    private func read(_ files: [FoundFile]) async -> [IngestItem] {
+        let reader = ItemReader(
+            caller: request.caller,
+            naming: .relativePath(root: tree.root),
+            metadataPath: nil,
+            maximumBytes: Ingestion.maximumFileBytes
+        )
+        let io = ingestion.io
+        let shares = files.shares(ingestion.jobs)
+        let results = await withTaskGroup(of: (Int, [Result<IngestItem, ItemFailure>]).self) { group in
+            for (index, share) in shares.enumerated() {
+                group.addTask { (index, await io.run { share.map(reader.read) }) }
+            }
+            return await group.reduce(into: [Int: [Result<IngestItem, ItemFailure>]]()) { $0[$1.0] = $1.1 }
+        }
+        var items: [IngestItem] = []
+        for result in shares.indices.flatMap({ results[$0] ?? [] }) {
+            switch result {
+            case .success(let item):
+                progress.update { $0.bytes += item.content.size }
+                if let error = claimIdentity(of: item) {
+                    let path = item.file.relativePath
+                    await account(item.scope.targets, .failed, problem(path, error))
+                } else {
+                    items.append(item)
+                }
+            case .failure(let failure):
+                unidentified += 1
+                await account([nil], .failed, problem(failure.externalID, failure.error))
+            }
+        }
+        progress.update { $0.found += items.reduce(0) { $0 + $1.scope.targets.count } }
+        return items
+    }
+
+    /// Two files of one batch that claim the same external identifier in a scope would replace each other for ever.
+    private func claimIdentity(of item: IngestItem) -> KelterError? {
+        for collection in item.scope.targets {
+            guard seen.insert(Identity(collection: collection, externalID: item.externalID)).inserted else {
+                return KelterError(
+                    .sidecarInvalid,
+                    "Another file of this batch has the external identifier \"\(shortened(item.externalID))\" already.",
+                    subject: item.file.relativePath,
+                    fix: "Give each file its own external_id."
+                )
+            }
+            if request.sync { present[collection, default: []].insert(item.externalID) }
+        }
+        return nil
+    }
+
+    /// Processes one item to its end and accounts for it.
+    private func finish(_ admitted: Admitted, _ ticket: ContentClaims.Ticket) async {
+        defer { claims.release(ticket) }
+        let item = admitted.item
+        var verdicts = admitted.verdicts
+        if await ticket.wait() {
+            // The same bytes have just been worked on: ask again.
+            do throws(KelterError) {
+                verdicts = try await ingestion.stages.store.probe(item.keys, tenant: request.caller.tenant)
+            } catch {
+                await account(item, .failed(error))
+                return
+            }
+        }
+        await account(item, await processor.process(item, verdicts: verdicts))
+    }
+
+    /// Counts the outcome of an item and records it where its documents' transaction has not.
+    private func account(_ item: IngestItem, _ result: ItemResult) async {
+        let targets = item.scope.targets
+        switch result {
+        case .done(let results, let reused):
+            progress.update { figures in
+                figures.cacheHits += reused
+                for result in results { figures.count(result.result, externalID: item.externalID) }
+            }
+            await record(
+                zip(targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) }
+            )
+        case .planned(let outcomes, let chunks, let tokens):
+            progress.update { figures in
+                for outcome in outcomes { figures.outcomes[outcome] += 1 }
+                figures.chunks += chunks
+                figures.plannedTokens += tokens
+            }
+        case .skipped(let reason):
+            let problem = ItemProblem(externalID: item.externalID, code: reason.rawValue, detail: "")
+            await settle(targets, .skipped, problem, bytes: item.content.size)
+        case .failed(let error) where error.endsRun:
+            // Not the item's fault: it is done when the command is repeated.
+            progress.end(with: error)
+            let problem = ItemProblem(externalID: item.externalID, code: SkipReason.runEnded.rawValue, detail: "")
+            await settle(targets, .skipped, problem, bytes: item.content.size)
+        case .failed(let error):
+            await settle(targets, .failed, problem(item.externalID, error), bytes: item.content.size)
+        }
+    }
+
+    /// Finds, counts and records an entry that ends before it becomes an item.
+    private func account(_ targets: [CollectionID?], _ outcome: Outcome, _ problem: ItemProblem) async {
+        progress.update { $0.found += targets.count }
+        await settle(targets, outcome, problem, bytes: 0)
+    }
+
+    private func settle(
+        _ targets: [CollectionID?],
+        _ outcome: Outcome,
+        _ problem: ItemProblem,
+        bytes: Int
+    ) async {
+        for _ in targets { progress.count(outcome, problem: problem) }
+        await record(targets.map { RunItem(problem, $0, outcome, bytes: bytes) })
+    }
+
+    private func record(_ items: [RunItem]) async {
+        guard !request.plan, !items.isEmpty else { return }
+        do throws(KelterError) { try await ledger.record(items) } catch { progress.end(with: error) }
+    }
+
+    private func problem(_ externalID: String, _ error: KelterError) -> ItemProblem {
+        ItemProblem(externalID: externalID, code: error.code.rawValue, detail: error.detail)
+    }
+}

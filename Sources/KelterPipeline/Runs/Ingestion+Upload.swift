@@ -1,0 +1,195 @@
+import KelterEmbedding
+package import KelterModel
+import KelterStore
+
+/// One file to upload.
+package struct UploadRequest: Sendable {
+    package var caller: Caller
+    package var path: String
+    /// A metadata file that takes the place of the file's own sidecar.
+    package var metadataPath: String?
+    /// The external identifier; `nil` takes that of the metadata, else the digest of SPEC section 4.
+    package var externalID: String?
+
+    package init(caller: Caller, path: String, metadataPath: String? = nil, externalID: String? = nil) {
+        self.caller = caller
+        self.path = path
+        self.metadataPath = metadataPath
+        self.externalID = externalID
+    }
+}
+
+extension Ingestion {
+    /// Uploads one file: into the object store with its metadata, and into the database.
+    ///
+    /// - Parameters:
+    ///   - request: The file.
+    ///   - objects: Where the raw bytes and the metadata are kept.
+    /// - Returns: The report; a failure of the file itself is in it.
+    /// - Throws: ``KelterError`` when the file or its metadata cannot be read, the scope is malformed, or a service is
+    ///   unavailable.
+    package func upload(_ request: UploadRequest, objects: ObjectStore) async throws(KelterError) -> UploadReport {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let item = try await read(request)
+        let tenant = request.caller.tenant
+        let run = RowID.version7(milliseconds: millisecondsSince1970())
+        var report = UploadReport(run: run, outcome: .failed, externalID: item.externalID, hash: item.content.hash, scope: item.scope)
+
+        let verdicts = try await stages.store.probe(item.keys, tenant: tenant)
+        try await stages.store.beginRun(
+            RunRecord(
+                id: run,
+                caseID: item.caseID.description,
+                kind: "upload",
+                arguments: .object([("external_id", .string(item.externalID)), ("scope", item.scope.json)])
+            ),
+            tenant: tenant
+        )
+        let result = await processor(tenant: tenant, run: run).process(item, verdicts: verdicts)
+        do throws(KelterError) {
+            try await account(result, item, request: request, objects: objects, in: &report)
+        } catch {
+            report.outcome = .failed
+            report.error = error
+        }
+        let statistics = stages.embeddings.statistics
+        report.embeddingInputs = statistics.inputs
+        report.embeddingRequests = statistics.requests
+        report.duration = clock.now - start
+        let status: RunStatus =
+            if Task.isCancelled { .interrupted } else { report.error == nil ? .succeeded : .failed }
+        let store = stages.store
+        let closing = report
+        // In a task of its own, so that a cancelled upload is recorded as well.
+        try await Task { () -> Result<Void, KelterError> in
+            do throws(KelterError) {
+                try await store.finishRun(
+                    run,
+                    status: status,
+                    totals: closing.json,
+                    error: closing.error?.description,
+                    tenant: tenant
+                )
+                return .success(())
+            } catch {
+                return .failure(closing.error ?? error)
+            }
+        }.value.get()
+        return report
+    }
+
+    private func read(_ request: UploadRequest) async throws(KelterError) -> IngestItem {
+        var tree = try FileTree(inputs: [request.path])
+        guard try !isDirectory(resolvedPath(request.path), named: request.path), case .file(let file)? = tree.next(1).first
+        else {
+            throw KelterError(
+                .missingFile,
+                "It is a directory or a metadata file.",
+                subject: request.path,
+                fix: "Give one document; a directory is ingested with `kelter ingest`."
+            )
+        }
+        let reader = ItemReader(
+            caller: request.caller,
+            naming: .upload(externalID: request.externalID),
+            metadataPath: request.metadataPath,
+            maximumBytes: Self.maximumFileBytes
+        )
+        do throws(ItemFailure) {
+            return try await io.run { reader.read(file) }.get()
+        } catch {
+            throw error.error
+        }
+    }
+
+    private func account(
+        _ result: ItemResult,
+        _ item: IngestItem,
+        request: UploadRequest,
+        objects: ObjectStore,
+        in report: inout UploadReport
+    ) async throws(KelterError) {
+        let tenant = request.caller.tenant
+        var ledgerItems: [RunItem] = []
+        switch result {
+        case .done(let results, let reused):
+            report.cacheHits = reused
+            try await add(results.map(\.result), item, request: request, objects: objects, to: &report)
+            ledgerItems = zip(item.scope.targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) }
+        case .skipped(.interrupted):
+            throw KelterError(.interrupted, "The upload was interrupted.", fix: "Repeat the command.")
+        case .skipped(let reason):
+            report.outcome = .skipped
+            report.skipReason = reason
+            let problem = ItemProblem(externalID: item.externalID, code: reason.rawValue, detail: "")
+            ledgerItems = item.scope.targets.map { RunItem(problem, $0, .skipped, bytes: item.content.size) }
+        case .failed(let error):
+            report.error = error.about(item.file.name)
+            let problem = ItemProblem(externalID: item.externalID, code: error.code.rawValue, detail: error.detail)
+            ledgerItems = item.scope.targets.map { RunItem(problem, $0, .failed, bytes: item.content.size) }
+        case .planned:
+            break
+        }
+        if !ledgerItems.isEmpty { try await stages.store.recordItems(ledgerItems, run: report.run, tenant: tenant) }
+    }
+
+    /// Adds the documents of an upload to its report and makes sure that their objects are in the store.
+    private func add(
+        _ results: [WriteResult],
+        _ item: IngestItem,
+        request: UploadRequest,
+        objects: ObjectStore,
+        to report: inout UploadReport
+    ) async throws(KelterError) {
+        for (collection, result) in zip(item.scope.targets, results) {
+            report.chunks += result.chunks
+            report.embeddings += result.embeddings
+            report.embeddingsEmpty += result.embeddingsEmpty
+            if let error = result.error { report.error = error }
+            var path: String?
+            if let document = result.document {
+                path = try await storeObjects(of: item, document, collection, tenant: request.caller.tenant, in: objects)
+            }
+            report.documents.append(
+                UploadReport.Document(
+                    document: result.document ?? result.duplicateOf,
+                    collection: collection,
+                    outcome: result.outcome,
+                    duplicateOf: result.duplicateOf,
+                    metadataPath: path
+                )
+            )
+        }
+        report.outcome = results.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
+    }
+
+    /// Writes raw bytes and metadata of one document; the metadata carries the winning collection.
+    ///
+    /// After the rows and not before, because only then the document's identifier is certain. A kill in between leaves
+    /// a document without objects, which the next upload of the same file mends.
+    private func storeObjects(
+        of item: IngestItem,
+        _ document: RowID,
+        _ collection: CollectionID?,
+        tenant: Tenant,
+        in objects: ObjectStore
+    ) async throws(KelterError) -> String {
+        let location = try objects.location(
+            tenant: tenant,
+            caseID: item.caseID,
+            document: document,
+            fileName: item.file.name
+        )
+        let metadata = item.sidecar.stored(externalID: item.externalID, collection: collection)
+        return try await io.run { () -> Result<String, KelterError> in
+            do throws(KelterError) {
+                try objects.copy(item.file.path, to: location.content)
+                try objects.write(metadata, to: location.metadata)
+                return .success(location.metadata)
+            } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+}

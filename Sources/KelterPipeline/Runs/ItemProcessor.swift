@@ -1,0 +1,228 @@
+import KelterEmbedding
+import KelterModel
+import KelterStore
+
+/// What became of one item.
+enum ItemResult: Sendable {
+    /// One result per scope, in the order of the item's targets.
+    case done([ScopeResult], reused: Int)
+    case skipped(SkipReason)
+    case failed(KelterError)
+    /// Parsed and chunked, not embedded: what a plan shows.
+    case planned([Outcome], chunks: Int, tokens: Int)
+}
+
+/// What became of one item in one scope.
+struct ScopeResult: Sendable {
+    let result: WriteResult
+    /// Whether the transaction that wrote the document has recorded the outcome in the ledger.
+    let isRecorded: Bool
+}
+
+/// Brings one item from its bytes to its rows; the order of the stages is here and nowhere else.
+///
+/// guard → parse → chunk → embed → write. A scope whose write lost a race starts over with the guard.
+struct ItemProcessor: Sendable {
+    let producer: ContentProducer
+    let writer: StoreWriter
+    let store: Store
+    let tenant: Tenant
+    let profile: EmbeddingProfile
+    let isPlan: Bool
+    /// Bytes of documents between reading and writing.
+    let memory: Budget
+    /// Milliseconds since 1970.
+    let now: @Sendable () -> UInt64
+
+    /// A document's bytes, its text, its chunks and its vectors are in memory together.
+    private static let memoryPerByte = 5
+    /// How often an item starts over when other writers are in the way.
+    private static let attempts = 4
+
+    /// Processes an item whose guards have just been asked.
+    @concurrent
+    func process(_ item: IngestItem, verdicts first: [GuardVerdict]) async -> ItemResult {
+        do throws(KelterError) {
+            var verdicts = first
+            var course = Course(targets: item.keys.count)
+            for _ in 0..<Self.attempts {
+                course.settle(verdicts)
+                if course.pending.isEmpty { return .done(course.finished, reused: course.reused) }
+                if Task.isCancelled { return .skipped(.interrupted) }
+                if let result = try await attempt(item, verdicts, &course) { return result }
+                verdicts = try await store.probe(item.keys, tenant: tenant)
+            }
+            throw KelterError(
+                .storeConflict,
+                "Other writers changed the same documents \(Self.attempts) times in a row.",
+                subject: item.externalID,
+                fix: "Ingest the file again."
+            )
+        } catch {
+            return error.code == .interrupted || Task.isCancelled ? .skipped(.interrupted) : .failed(error)
+        }
+    }
+
+    /// How far an item has come in each of its scopes.
+    private struct Course {
+        private var results: [ScopeResult?]
+        var reused = 0
+
+        init(targets: Int) {
+            results = Array(repeating: nil, count: targets)
+        }
+
+        var pending: [Int] { results.indices.filter { results[$0] == nil } }
+        var finished: [ScopeResult] { results.compactMap { $0 } }
+
+        /// Ends the scopes in which nothing is to be written.
+        mutating func settle(_ verdicts: [GuardVerdict]) {
+            for index in pending {
+                switch verdicts[index] {
+                case .unchanged(let document):
+                    let result = WriteResult(outcome: .unchanged, document: document)
+                    results[index] = ScopeResult(result: result, isRecorded: false)
+                case .duplicate(let document, linked: true):
+                    let result = WriteResult(outcome: .duplicate, duplicateOf: document)
+                    results[index] = ScopeResult(result: result, isRecorded: false)
+                default:
+                    break
+                }
+            }
+        }
+
+        mutating func finish(_ index: Int, _ result: WriteResult) {
+            if !result.needsContent { results[index] = ScopeResult(result: result, isRecorded: true) }
+        }
+    }
+
+    /// One pass over the scopes that are left; returns a result when it is one for all of them.
+    private func attempt(
+        _ item: IngestItem,
+        _ verdicts: [GuardVerdict],
+        _ course: inout Course
+    ) async throws(KelterError) -> ItemResult? {
+        guard course.pending.contains(where: { verdicts[$0].needsContent }) else {
+            if isPlan { return .planned(verdicts.map(\.outcome), chunks: 0, tokens: 0) }
+            try await write(item, content: nil, verdicts, &course)
+            return nil
+        }
+        var next = course
+        let result: Result<ItemResult?, KelterError> = await memory.with(item.content.size * Self.memoryPerByte) {
+            do throws(KelterError) {
+                return .success(try await press(item, verdicts, &next))
+            } catch {
+                return .failure(error)
+            }
+        }
+        course = next
+        return try result.get()
+    }
+
+    private func press(
+        _ item: IngestItem,
+        _ verdicts: [GuardVerdict],
+        _ course: inout Course
+    ) async throws(KelterError) -> ItemResult? {
+        let prepared = try await producer.chunks(of: item)
+        guard !prepared.chunks.isEmpty else { return .skipped(.noText) }
+        if isPlan {
+            let tokens = prepared.chunks.reduce(0) { $0 + $1.tokens }
+            return .planned(verdicts.map(\.outcome), chunks: prepared.chunks.count, tokens: tokens)
+        }
+        let previous = verdicts.compactMap(\.previousDocument)
+        let content = try await producer.embed(prepared, of: item, previous: previous)
+        course.reused = content.reused
+        try await write(item, content: content, verdicts, &course)
+        return nil
+    }
+
+    private func write(
+        _ item: IngestItem,
+        content: PreparedContent?,
+        _ verdicts: [GuardVerdict],
+        _ course: inout Course
+    ) async throws(KelterError) {
+        let keys = item.keys
+        let pending = course.pending
+        let attributes = attributes(of: item, content: content)
+        let writes = pending.map { index in
+            DocumentWrite(
+                newDocumentID: .version7(milliseconds: now()),
+                key: keys[index],
+                attributes: attributes,
+                bytes: item.content.size,
+                root: item.root,
+                content: verdicts[index].needsContent ? content?.chunks : nil
+            )
+        }
+        for (index, result) in zip(pending, try await writer.write(writes)) { course.finish(index, result) }
+    }
+
+    private func attributes(of item: IngestItem, content: PreparedContent?) -> DocumentAttributes {
+        DocumentAttributes(
+            title: content?.title ?? item.sidecar.title,
+            language: content?.language ?? item.sidecar.language,
+            source: item.sidecar.source,
+            originURI: item.sidecar.originURI,
+            caseID: item.caseID.description,
+            workflowID: item.sidecar.workflowID,
+            process: item.sidecar.process,
+            docClass: item.sidecar.docClass,
+            mediaType: content?.mediaType ?? item.sidecar.mediaType,
+            embeddingProfile: profile.name,
+            embeddingModel: profile.model,
+            vectorSpace: profile.vectorSpace,
+            metadata: item.sidecar.json
+        )
+    }
+}
+
+extension GuardVerdict {
+    /// What the verdict will lead to.
+    var outcome: Outcome {
+        switch self {
+        case .unchanged: .unchanged
+        case .updated: .updated
+        case .duplicate: .duplicate
+        case .replaced: .replaced
+        case .new: .inserted
+        }
+    }
+
+    /// The document this item had before.
+    var previousDocument: RowID? {
+        switch self {
+        case .unchanged(let document), .updated(let document), .replaced(let document): document
+        case .duplicate, .new: nil
+        }
+    }
+}
+
+extension RunItem {
+    /// The ledger's row of an item's outcome in one scope.
+    init(_ item: IngestItem, _ collection: CollectionID?, _ result: WriteResult) {
+        self.init(
+            collection: collection,
+            externalID: item.externalID,
+            outcome: result.outcome,
+            code: result.error?.code,
+            detail: result.error?.detail,
+            document: result.document ?? result.duplicateOf,
+            bytes: item.content.size
+        )
+    }
+
+    /// The ledger's row of an entry that was not stored.
+    init(_ problem: ItemProblem, _ collection: CollectionID?, _ outcome: Outcome, bytes: Int) {
+        self.init(
+            collection: collection,
+            externalID: problem.externalID,
+            outcome: outcome,
+            code: ErrorCode(problem.code),
+            detail: problem.detail,
+            document: nil,
+            bytes: bytes
+        )
+    }
+}

@@ -1,0 +1,33 @@
+package import KelterModel
+
+/// The last outcome of one item in one scope.
+package struct RunItem: Sendable {
+    package var collection: CollectionID?
+    package var externalID: String
+    package var outcome: Outcome
+    /// Why it failed or was skipped.
+    package var code: ErrorCode?
+    /// The reason in words.
+    package var detail: String?
+    package var document: RowID?
+    /// The size of the raw bytes.
+    package var bytes: Int?
+
+    package init(
+        collection: CollectionID?,
+        externalID: String,
+        outcome: Outcome,
+        code: ErrorCode? = nil,
+        detail: String? = nil,
+        document: RowID? = nil,
+        bytes: Int? = nil
+    ) {
+        self.collection = collection
+        self.externalID = externalID
+        self.outcome = outcome
+        self.code = code
+        self.detail = detail
+        self.document = document
+        self.bytes = bytes
+    }
+}

@@ -1,0 +1,177 @@
+package import KelterModel
+
+extension Store {
+    /// Enters a run, or takes up again one that was interrupted.
+    package func beginRun(_ run: RunRecord, tenant: Tenant) async throws(KelterError) {
+        let schema = schema
+        try await ledger(tenant) { connection throws(DatabaseFailure) in
+            _ = try connection.execute(
+                """
+                INSERT INTO \(schema).runs (id, tenant_id, case_id, kind, status, arguments) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (id) DO UPDATE SET status = excluded.status, finished_at = NULL, error = NULL
+                """,
+                [
+                    .uuid(run.id), .uuid(tenant.rowID), .text(run.caseID), .text(run.kind), .text(run.status.rawValue),
+                    .json(run.arguments),
+                ]
+            )
+        }
+    }
+
+    /// Records outcomes of items that do not go through ``write(_:run:tenant:)``.
+    package func recordItems(_ items: [RunItem], run: RowID, tenant: Tenant) async throws(KelterError) {
+        let schema = schema
+        let items = items.map { item in
+            var item = item
+            item.externalID = Self.recordableName(item.externalID)
+            item.detail = item.detail.map(replacingNUL)
+            return item
+        }
+        try await ledger(tenant) { connection throws(DatabaseFailure) in
+            try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection)
+        }
+    }
+
+    /// The name under which an item is recorded: a name that the database cannot hold must not lose the outcome.
+    private static func recordableName(_ name: String) -> String {
+        let name = replacingNUL(name)
+        guard name.utf8.count > longestName else { return name }
+        var hash = FNV1a()
+        hash.mix(name.utf8)
+        // The bytes of a character cut in two become U+FFFD, at most three of them: nine bytes.
+        return String(decoding: name.utf8.prefix(longestName - 64), as: UTF8.self) + "…#" + String(hash.value, radix: 16)
+    }
+
+    /// Closes a run with its totals.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the tenant has no such run.
+    package func finishRun(
+        _ run: RowID,
+        status: RunStatus,
+        totals: JSONValue,
+        error: String? = nil,
+        tenant: Tenant
+    ) async throws(KelterError) {
+        let schema = schema
+        let changed = try await ledger(tenant) { connection throws(DatabaseFailure) in
+            try connection.execute(
+                """
+                UPDATE \(schema).runs SET status = $3, totals = $4, error = $5, finished_at = now()
+                WHERE id = $1 AND tenant_id = $2
+                """,
+                [.uuid(run), .uuid(tenant.rowID), .text(status.rawValue), .json(totals), .text(error.map(replacingNUL))]
+            )
+        }
+        guard changed == 1 else { throw Self.runNotFound(run) }
+    }
+
+    /// Counts the outcomes that the database holds for a run: the check of the run's own counters.
+    package func countOutcomes(ofRun run: RowID, tenant: Tenant) async throws(KelterError) -> OutcomeCounts {
+        let schema = schema
+        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                "SELECT outcome, count(*) FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 GROUP BY outcome",
+                [.uuid(run), .uuid(tenant.rowID)]
+            )
+            var counts = OutcomeCounts()
+            for row in 0..<rows.count {
+                guard let outcome = rows.text(row, 0).flatMap(Outcome.init) else { continue }
+                counts[outcome] = rows.int(row, 1) ?? 0
+            }
+            return counts
+        }
+    }
+
+    /// The items of a run that ended in one of these outcomes, by name.
+    package func items(
+        ofRun run: RowID,
+        outcomes: [Outcome],
+        tenant: Tenant
+    ) async throws(KelterError) -> [RunItem] {
+        let schema = schema
+        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT collection_id, external_id, outcome, code, detail, document_id, bytes FROM \(schema).run_items
+                WHERE run_id = $1 AND tenant_id = $2 AND outcome = ANY ($3) ORDER BY external_id, collection_id
+                """,
+                [.uuid(run), .uuid(tenant.rowID), .texts(outcomes.map(\.rawValue))]
+            )
+            return (0..<rows.count).compactMap { row in
+                guard let name = rows.text(row, 1), let outcome = rows.text(row, 2).flatMap(Outcome.init) else { return nil }
+                return RunItem(
+                    collection: rows.uuid(row, 0),
+                    externalID: name,
+                    outcome: outcome,
+                    code: rows.text(row, 3).map { ErrorCode($0) },
+                    detail: rows.text(row, 4),
+                    document: rows.uuid(row, 5),
+                    bytes: rows.int(row, 6)
+                )
+            }
+        }
+    }
+
+    /// One run of the tenant.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound``.
+    package func run(_ id: RowID, tenant: Tenant) async throws(KelterError) -> RunRecord {
+        guard let run = try await runs(matching: id, limit: 1, tenant: tenant).first else { throw Self.runNotFound(id) }
+        return run
+    }
+
+    /// The tenant's newest runs, newest first.
+    package func latestRuns(limit: Int = 20, tenant: Tenant) async throws(KelterError) -> [RunRecord] {
+        try await runs(matching: nil, limit: limit, tenant: tenant)
+    }
+
+    private func runs(matching id: RowID?, limit: Int, tenant: Tenant) async throws(KelterError) -> [RunRecord] {
+        let schema = schema
+        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT id, case_id, kind, status, arguments, totals, error,
+                    \(Self.timestamp("started_at")), \(Self.timestamp("finished_at"))
+                FROM \(schema).runs WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2)
+                ORDER BY runs.started_at DESC, id DESC LIMIT $3
+                """,
+                [.uuid(tenant.rowID), .uuid(id), .int(limit)]
+            )
+            return (0..<rows.count).compactMap { row in
+                guard let id = rows.uuid(row, 0) else { return nil }
+                var run = RunRecord(
+                    id: id,
+                    caseID: rows.text(row, 1),
+                    kind: rows.text(row, 2) ?? "",
+                    status: rows.text(row, 3).flatMap(RunStatus.init) ?? .failed,
+                    arguments: rows.json(row, 4) ?? .object([]),
+                    totals: rows.json(row, 5),
+                    error: rows.text(row, 6)
+                )
+                run.startedAt = rows.text(row, 7)
+                run.finishedAt = rows.text(row, 8)
+                return run
+            }
+        }
+    }
+
+    private static func timestamp(_ column: String) -> String {
+        #"to_char(\#(column) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#
+    }
+
+    private func ledger<Value: Sendable>(
+        _ tenant: Tenant,
+        _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
+    ) async throws(KelterError) -> Value {
+        try await reporting { () async throws(DatabaseFailure) in try await transaction(tenant: tenant, body) }
+    }
+
+    private static func runNotFound(_ run: RowID) -> KelterError {
+        KelterError(.runNotFound, "There is no run \(run) of this tenant.", fix: "List the runs with 'kelter runs list'.")
+    }
+}
+
+private func replacingNUL(_ text: String) -> String {
+    guard containsNUL(text) else { return text }
+    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 }))
+}

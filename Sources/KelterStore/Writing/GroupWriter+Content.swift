@@ -1,0 +1,190 @@
+import Glibc
+import KelterModel
+
+extension GroupWriter {
+    /// What makes a stored chunk stand for a new one.
+    struct StoredKey: Hashable {
+        let document: RowID
+        let inputHash: ContentHash
+        let hasVector: Bool
+    }
+
+    /// A chunk on its way into the tables.
+    private struct Row {
+        let id: RowID
+        let document: RowID
+        let scope: CollectionID?
+        let lexical: String
+        let chunk: StoredChunk
+        /// The chunk is stored already, with its vector; only what surrounds its text may have changed.
+        let isKept: Bool
+    }
+
+    /// The stored chunks that new content may keep: of documents in ``DocumentWrite/content``, made by the same model.
+    ///
+    /// Read before the documents change, because their rows say which model their vectors are from.
+    func keepableChunks(
+        from before: GuardState,
+        to after: GuardState,
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) -> [StoredKey: [RowID]] {
+        let documents = replaced(from: before, to: after)
+        guard !documents.isEmpty else { return [:] }
+        let attributes = documents.map { group[$0.contentItem ?? 0].attributes }
+        let rows = try connection.query(
+            """
+            SELECT c.id, c.document_id, c.input_hash, e.chunk_id IS NOT NULL
+            FROM unnest($1::uuid[], $2::text[], $3::text[]) k(id, model, profile)
+            JOIN \(schema).documents d ON d.id = k.id AND d.embedding_model IS NOT DISTINCT FROM k.model
+                AND d.embedding_profile IS NOT DISTINCT FROM k.profile
+            JOIN \(schema).chunks c ON c.document_id = d.id
+            LEFT JOIN \(schema).embeddings e ON e.chunk_id = c.id
+            WHERE c.input_hash IS NOT NULL
+            ORDER BY c.ordinal DESC
+            """,
+            [
+                .uuids(documents.map(\.id)), .texts(attributes.map(\.embeddingModel)),
+                .texts(attributes.map(\.embeddingProfile)),
+            ]
+        )
+        var kept: [StoredKey: [RowID]] = [:]
+        for row in 0..<rows.count {
+            guard let id = rows.uuid(row, 0), let document = rows.uuid(row, 1), let hash = rows.hash(row, 2) else { continue }
+            let key = StoredKey(document: document, inputHash: hash, hasVector: rows.bool(row, 3) ?? false)
+            kept[key, default: []].append(id)
+        }
+        return kept
+    }
+
+    private func replaced(from before: GuardState, to after: GuardState) -> [GuardState.Document] {
+        after.documents.values.filter { $0.contentItem != nil && before.documents[$0.id] != nil }
+    }
+
+    /// Replaces the chunks and embeddings of the documents that get new content.
+    ///
+    /// Chunks whose embedded text is the same keep their row and their vector: nothing enters the vector index anew.
+    func writeContent(
+        from before: GuardState,
+        to after: GuardState,
+        keeping keepable: [StoredKey: [RowID]],
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) {
+        let rows = rows(of: after, keeping: keepable)
+        let kept = rows.filter(\.isKept).map(\.id)
+        let replaced = replaced(from: before, to: after)
+        if !replaced.isEmpty {
+            try connection.execute(
+                "DELETE FROM \(schema).chunks WHERE document_id = ANY ($1) AND id <> ALL ($2)",
+                [.uuids(replaced.map(\.id)), .uuids(kept)]
+            )
+        }
+        guard !rows.isEmpty else { return }
+        try stage(rows, on: connection)
+        if !kept.isEmpty { try connection.execute(updateStatement) }
+        if kept.count < rows.count {
+            try connection.execute(chunkStatement, [.uuid(tenant.rowID)])
+            try connection.execute(embeddingStatement, [.uuid(tenant.rowID)])
+        }
+    }
+
+    private func rows(of state: GuardState, keeping keepable: [StoredKey: [RowID]]) -> [Row] {
+        var keepable = keepable
+        let milliseconds = Self.millisecondsSince1970()
+        return state.documents.values.sorted { $0.id < $1.id }.flatMap { document -> [Row] in
+            guard let index = document.contentItem, let content = group[index].content else { return [] }
+            let lexical = TextSearchConfiguration(language: group[index].attributes.language).rawValue
+            return content.map { chunk in
+                let key = StoredKey(document: document.id, inputHash: chunk.inputHash, hasVector: chunk.vector != .empty)
+                let old = keepable[key]?.popLast()
+                return Row(
+                    id: old ?? .version7(milliseconds: milliseconds),
+                    document: document.id,
+                    scope: document.scope,
+                    lexical: lexical,
+                    chunk: chunk,
+                    isKept: old != nil
+                )
+            }
+        }
+    }
+
+    private static func millisecondsSince1970() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+    }
+}
+
+extension GroupWriter {
+    /// COPY into a table with row level security is refused to ordinary roles, and COPY cannot skip or update: so the
+    /// rows go to a temporary table of the session, and from there by `INSERT … SELECT`.
+    static func prepareStaging(dimension: Int, on connection: isolated Connection) throws(DatabaseFailure) {
+        guard !connection.hasStagingTable else { return }
+        try connection.run(
+            """
+            CREATE TEMPORARY TABLE kelter_staging (
+                id uuid, document_id uuid, collection_id uuid, ordinal int, text text, lexical text, tokens int,
+                input_hash bytea, metadata jsonb, is_kept boolean, embedding public.vector(\(dimension))
+            ) ON COMMIT DELETE ROWS
+            """
+        )
+        connection.hasStagingTable = true
+    }
+
+    private func stage(_ rows: [Row], on connection: isolated Connection) throws(DatabaseFailure) {
+        try connection.copy("COPY pg_temp.kelter_staging FROM STDIN (FORMAT binary)", count: rows.count) { index, buffer in
+            let row = rows[index]
+            buffer.append(Int16(11))
+            buffer.appendField { $0.append(row.id) }
+            buffer.appendField { $0.append(row.document) }
+            if let scope = row.scope {
+                buffer.appendField { $0.append(scope) }
+            } else {
+                buffer.appendNull()
+            }
+            buffer.appendField { $0.append(Int32(truncatingIfNeeded: row.chunk.ordinal)) }
+            buffer.appendField { $0.append(row.chunk.text) }
+            buffer.appendField { $0.append(row.lexical) }
+            buffer.appendField { $0.append(Int32(truncatingIfNeeded: row.chunk.tokens)) }
+            buffer.appendField { $0.append(row.chunk.inputHash.bytes) }
+            buffer.appendField { $0.append(json: row.chunk.metadata) }
+            buffer.appendField { $0.append(UInt8(row.isKept ? 1 : 0)) }
+            if let vector = row.chunk.vector.values, !row.isKept {
+                buffer.appendField { $0.append(vector: vector) }
+            } else {
+                buffer.appendNull()
+            }
+        }
+    }
+
+    /// Renumbers the kept chunks and refreshes what surrounds their text; rows that stay the same are not touched.
+    private var updateStatement: String {
+        let lexical = TextSearchConfiguration.expression("s.lexical")
+        return """
+            UPDATE \(schema).chunks c SET ordinal = s.ordinal, text = s.text, lexical = \(lexical), tokens = s.tokens,
+                metadata = s.metadata
+            FROM pg_temp.kelter_staging s
+            WHERE s.is_kept AND c.id = s.id
+                AND (c.ordinal, c.text, c.lexical, c.tokens, c.metadata)
+                    IS DISTINCT FROM (s.ordinal, s.text, \(lexical), s.tokens, s.metadata)
+            """
+    }
+
+    private var chunkStatement: String {
+        """
+        INSERT INTO \(schema).chunks
+            (id, document_id, tenant_id, collection_id, ordinal, text, lexical, tokens, input_hash, metadata)
+        SELECT s.id, s.document_id, $1, s.collection_id, s.ordinal, s.text,
+            \(TextSearchConfiguration.expression("s.lexical")), s.tokens, s.input_hash, s.metadata
+        FROM pg_temp.kelter_staging s WHERE NOT s.is_kept
+        """
+    }
+
+    private var embeddingStatement: String {
+        """
+        INSERT INTO \(schema).embeddings (chunk_id, tenant_id, collection_id, embedding)
+        SELECT s.id, $1, s.collection_id, s.embedding
+        FROM pg_temp.kelter_staging s WHERE s.embedding IS NOT NULL
+        """
+    }
+}

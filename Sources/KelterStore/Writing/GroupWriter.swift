@@ -1,0 +1,77 @@
+import KelterModel
+
+/// Writes one group of items in one transaction.
+///
+/// The order of the steps: locks, state, decisions, then the difference between the state before and after, so that a
+/// document that changes twice in a group is written once. Old chunks go and new ones come in the same transaction:
+/// readers see one generation or the other.
+struct GroupWriter: Sendable {
+    let schema: SQLIdentifier
+    let group: [DocumentWrite]
+    let run: RowID?
+    let tenant: Tenant
+    let dimension: Int
+    /// How long one statement may take. The vector index makes the time of a statement grow with its rows.
+    let statementTimeoutMilliseconds: Int64
+
+    /// Runs inside an open transaction of the tenant.
+    func write(on connection: isolated Connection) throws(DatabaseFailure) -> [WriteResult] {
+        let keys = group.map(\.key)
+        try lock(keys, on: connection)
+        let before = try GuardQuery.lockedState(connection, schema: schema, keys: keys, tenant: tenant)
+        var state = before
+        var results: [WriteResult] = []
+        for (index, item) in group.enumerated() {
+            let decision = state.decision(for: item.key)
+            var result = WriteResult(outcome: decision.outcome)
+            if decision.verdict.needsContent, item.content == nil {
+                result.needsContent = true
+            } else {
+                let document = state.apply(decision, key: item.key, item: index, newDocument: item.newDocumentID)
+                result.document = document
+                if case .duplicate(let original, _) = decision.verdict { result.duplicateOf = original }
+                if decision.verdict.needsContent, let content = item.content {
+                    result.chunks = content.count
+                    result.embeddingsEmpty = content.count { $0.vector == .empty }
+                    result.embeddings = content.count - result.embeddingsEmpty
+                }
+            }
+            results.append(result)
+        }
+        let keepable = try keepableChunks(from: before, to: state, on: connection)
+        try writeDocuments(from: before, to: state, on: connection)
+        try writeContent(from: before, to: state, keeping: keepable, on: connection)
+        try writeSources(state, on: connection)
+        if let run { try writeItems(results, run: run, on: connection) }
+        return results
+    }
+
+    /// Takes the advisory locks and notes the transaction's identifier, by which its fate can be asked for later.
+    private func lock(_ keys: [GuardKey], on connection: isolated Connection) throws(DatabaseFailure) {
+        let chunks = group.reduce(0) { $0 + ($1.content?.count ?? 0) }
+        // 100 ms is what one insertion into a large HNSW index may take on a slow disk.
+        try connection.run("SET LOCAL statement_timeout TO \(statementTimeoutMilliseconds + Int64(chunks) * 100)")
+        let rows = try connection.query(
+            "SELECT pg_current_xact_id()::text, count(*) FROM (SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k) l",
+            [.ints(AdvisoryLock.keys(keys, tenant: tenant))]
+        )
+        connection.transactionID = rows.text(0, 0)
+    }
+
+    private func writeItems(
+        _ results: [WriteResult],
+        run: RowID,
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) {
+        let items = zip(group, results).filter { !$1.needsContent }.map { item, result in
+            RunItem(
+                collection: item.key.collection,
+                externalID: item.key.externalID,
+                outcome: result.outcome,
+                document: result.document,
+                bytes: item.bytes
+            )
+        }
+        try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection)
+    }
+}

@@ -1,0 +1,146 @@
+import Glibc
+import KelterLocal
+package import KelterModel
+import Synchronization
+
+/// An embeddings endpoint on the loopback interface with vectors that follow from the text, and faults on request.
+///
+/// It answers `POST …/embeddings` in OpenAI's shape, base64 or numbers, at once and for any model name. The vectors are
+/// those of ``vector(for:dimension:)``.
+package final class FaultInjectingEndpoint: Sendable {
+    /// What it does with `encoding_format: base64`.
+    package enum Base64Support: Sendable {
+        case supported
+        /// Answers 422, as gateways with a strict schema do.
+        case refused
+        /// Answers with numbers, as older servers do.
+        case ignored
+    }
+
+    package struct Options: Sendable {
+        /// A bearer token that is required; default none.
+        package var apiKey: String?
+        package var base64 = Base64Support.supported
+        /// Inputs that contain this text are refused with 400, and with them their whole request.
+        package var refusedMarker: String?
+        /// Requests with more inputs are refused with 413.
+        package var maximumInputs: Int?
+        /// How long an answer takes; default no time.
+        package var latency: Duration = .zero
+        /// Further time for each input; default no time.
+        package var latencyPerInput: Duration = .zero
+        package var script = Script.none
+        /// Whether the log keeps the texts; default yes, benchmarks say no.
+        package var recordsTexts = true
+
+        package init() {}
+    }
+
+    /// What has been asked.
+    package struct Log: Sendable {
+        package var requests = 0
+        package var inputs = 0
+        /// The texts in the order of their arrival.
+        package var texts: [String] = []
+        /// The number of inputs of each request.
+        package var sizes: [Int] = []
+        package var encodings: [String] = []
+        /// The most requests that were being answered at one time.
+        package var maximumInFlight = 0
+        fileprivate var inFlight = 0
+    }
+
+    /// The width of its vectors.
+    package let vectorDimension: Int
+    let options: Options
+    private let state: State
+    private let server: LoopbackHTTPServer
+
+    private final class State: Sendable {
+        let log = Mutex(Log())
+    }
+
+    /// Begins to serve on a free port.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/serviceStartFailed``.
+    package init(dimension: Int, options: Options = Options(), port: UInt16 = 0) throws(KelterError) {
+        vectorDimension = dimension
+        self.options = options
+        let state = State()
+        self.state = state
+        server = try LoopbackHTTPServer(port: port) { request in
+            Self.answer(request, dimension: dimension, options: options, log: state.log)
+        }
+    }
+
+    /// `http://127.0.0.1:PORT/v1`.
+    package var baseURL: String { "http://127.0.0.1:\(server.port)/v1" }
+
+    package var log: Log { state.log.withLock { $0 } }
+
+    /// Connections accepted since the start.
+    package var connectionsAccepted: Int { server.connectionsAccepted }
+
+    /// Connections open now.
+    package var connectionsOpen: Int { server.connectionsOpen }
+
+    package func stop() {
+        server.stop()
+    }
+
+    private static func answer(
+        _ request: LoopbackHTTPServer.Request,
+        dimension: Int,
+        options: Options,
+        log: borrowing Mutex<Log>
+    ) -> LoopbackHTTPServer.Response {
+        let number = log.withLock { log in
+            defer { log.requests += 1 }
+            log.inFlight += 1
+            log.maximumInFlight = max(log.maximumInFlight, log.inFlight)
+            return log.requests
+        }
+        defer { log.withLock { $0.inFlight -= 1 } }
+
+        guard request.method == "POST", request.path.hasSuffix("/embeddings") else {
+            return error(404, "no such route")
+        }
+        if let apiKey = options.apiKey, request.header("Authorization") != "Bearer \(apiKey)" {
+            return error(401, "bad key")
+        }
+        guard let call = Call(request.body) else { return error(400, "bad request") }
+        log.withLock { log in
+            log.inputs += call.inputs.count
+            log.sizes.append(call.inputs.count)
+            log.encodings.append(call.encoding)
+            if options.recordsTexts { log.texts += call.inputs.map { String(decoding: $0, as: UTF8.self) } }
+        }
+        pause(options.latency + options.latencyPerInput * call.inputs.count)
+
+        if let maximum = options.maximumInputs, call.inputs.count > maximum { return error(413, "too many inputs") }
+        if let marker = options.refusedMarker.map({ Array($0.utf8) }),
+            call.inputs.contains(where: { $0.contains(marker) })
+        {
+            return error(400, "an input is not acceptable")
+        }
+        var isBase64 = call.encoding == "base64"
+        switch options.base64 {
+        case .supported: break
+        case .refused: if isBase64 { return error(422, "encoding_format must be float") }
+        case .ignored: isBase64 = false
+        }
+        let reply = Reply(model: call.model, inputs: call.inputs, dimension: dimension, isBase64: isBase64)
+        return reply.response(options.script.fault(number))
+    }
+
+    static func error(_ status: Int, _ message: String) -> LoopbackHTTPServer.Response {
+        LoopbackHTTPServer.Response(status: status, text: #"{"error":{"message":"\#(message)","code":"\#(status)"}}"#)
+    }
+
+    private static func pause(_ duration: Duration) {
+        guard duration > .zero else { return }
+        let (seconds, attoseconds) = duration.components
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        nanosleep(&time, nil)
+    }
+}

@@ -1,0 +1,80 @@
+import Foundation
+import Glibc
+import KelterLocal
+import KelterModel
+
+/// The built `kelter` binary as a process of its own, as a user's shell would run it.
+struct KelterProcess {
+    /// What a finished process left behind.
+    struct Result {
+        let exitCode: Int32
+        let output: String
+        let messages: String
+
+        /// Standard output as the one JSON object it must be.
+        var json: JSONValue {
+            get throws { try JSONReader.read(output) }
+        }
+    }
+
+    private let pid: pid_t
+    private let files: (output: String, messages: String)
+
+    /// The binary beside the tests' own.
+    static let path: String = {
+        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return URL(filePath: tests).deletingLastPathComponent().appending(path: "kelter").path
+    }()
+
+    /// Starts the binary.
+    ///
+    /// - Parameters:
+    ///   - arguments: Command and options.
+    ///   - environment: Variables beside a clean environment.
+    init(_ arguments: [String], environment: [String: String]) throws {
+        let base = FileManager.default.temporaryDirectory.appending(path: "kelter-e2e-\(UUID().uuidString)").path
+        files = (base + ".out", base + ".err")
+        let descriptors = [files.output, files.messages].map { (path: String) in
+            open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        }
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { for descriptor in descriptors + [null] { close(descriptor) } }
+        pid = try ChildProcess.spawn(
+            [Self.path] + arguments,
+            environment: ChildProcess.cleanEnvironment + environment.map { "\($0)=\($1)" },
+            input: null,
+            output: descriptors[0],
+            error: descriptors[1]
+        )
+    }
+
+    /// Sends a signal.
+    func send(_ signal: Int32) {
+        kill(pid, signal)
+    }
+
+    /// What it has written to standard error so far.
+    var messagesSoFar: String {
+        (try? String(contentsOfFile: files.messages, encoding: .utf8)) ?? ""
+    }
+
+    /// Waits for the end without blocking the cooperative pool.
+    func finish() async throws -> Result {
+        var status = ChildProcess.endedStatus(of: pid)
+        while status == nil {
+            try await Task.sleep(for: .milliseconds(10))
+            status = ChildProcess.endedStatus(of: pid)
+        }
+        defer { for file in [files.output, files.messages] { try? FileManager.default.removeItem(atPath: file) } }
+        return Result(
+            exitCode: status ?? -1,
+            output: try String(contentsOfFile: files.output, encoding: .utf8),
+            messages: try String(contentsOfFile: files.messages, encoding: .utf8)
+        )
+    }
+
+    /// Runs the binary to its end.
+    static func run(_ arguments: [String], environment: [String: String]) async throws -> Result {
+        try await KelterProcess(arguments, environment: environment).finish()
+    }
+}

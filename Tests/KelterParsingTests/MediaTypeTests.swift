@@ -1,0 +1,87 @@
+import KelterModel
+import KelterParsing
+import Testing
+
+@Suite("Media types")
+struct MediaTypeTests {
+    private func mediaType(_ text: String, name: String, declared: String? = nil) throws -> String {
+        try DocumentParser().parse(Array(text.utf8), name: name, mediaType: declared).mediaType
+    }
+
+    @Test(
+        "Content comes first, then the name, then the declaration",
+        arguments: [
+            ("<!DOCTYPE HTML><p>a", "a.txt", "text/plain", "text/html"),
+            (" <!-- c -->\n<?pi?><html>a", "a.md", nil, "text/html"),
+            ("<div>a</div>", "a.md", "text/html", "text/markdown"),
+            ("<div>a</div>", "README", nil, "text/html"),
+            ("<div>a</div>", "README", "text/markdown; charset=utf-8", "text/markdown"),
+            ("# a", "a.MD", nil, "text/markdown"),
+            ("# a", "a.txt", "text/markdown", "text/plain"),
+            ("# a", "dir.md/a", nil, "text/plain"),
+            ("# a", ".md", nil, "text/plain"),
+            ("a", "a.htm", nil, "text/html"),
+            ("a", "a.unknown", "application/xhtml+xml", "text/html"),
+            ("a", "a", "text/x-swift", "text/plain"),
+            ("{}", "a.json", nil, "text/plain"),
+            ("BMW baut Autos", "a", nil, "text/plain"),
+            ("MZ, ID3 und OggS", "a", nil, "text/plain"),
+        ] as [(String, String, String?, String)]
+    )
+    func decision(text: String, name: String, declared: String?, expected: String) throws {
+        #expect(try mediaType(text, name: name, declared: declared) == expected)
+    }
+
+    @Test(
+        "What no parser reads is refused by the name of its type",
+        arguments: [
+            ("%PDF-1.7\n", "application/pdf"), ("PK\u{3}\u{4}rest", "application/zip"),
+            ("PK\u{3}\u{4}....[Content_Types].xml....word/document.xml", "wordprocessingml.document"),
+            ("PK\u{3}\u{4}....mimetypeapplication/epub+zip", "application/epub+zip"),
+            ("\u{7F}ELF\u{2}", "application/x-elf"), ("GIF89a", "image/gif"), ("{\\rtf1 a}", "application/rtf"),
+            ("BM\0\0", "image/bmp"), ("<?xml version='1.0'?><a>b</a>", "application/xml"),
+            ("<svg xmlns='x'><text>a</text></svg>", "image/svg+xml"),
+        ]
+    )
+    func refused(text: String, type: String) {
+        let error = failure { _ = try mediaType(text, name: "a.txt") }
+        #expect(error?.code == .unsupportedMediaType)
+        #expect(error?.message.contains(type) == true)
+        #expect(error?.subject == "a.txt")
+    }
+
+    @Test(
+        "Signatures with bytes above ASCII are known",
+        arguments: [
+            ([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A], "image/png"), ([0xFF, 0xD8, 0xFF, 0xE0], "image/jpeg"),
+            ([0x1F, 0x8B, 0x08], "application/gzip"),
+            ([0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1], "ole-storage"),
+        ] as [([UInt8], String)]
+    )
+    func signatures(bytes: [UInt8], type: String) {
+        let error = failure { _ = try DocumentParser().parse(bytes, name: "a") }
+        #expect(error?.code == .unsupportedMediaType)
+        #expect(error?.message.contains(type) == true)
+    }
+
+    @Test("A declared type that no parser reads is refused when nothing else tells the type")
+    func declared() {
+        #expect(
+            failure { _ = try mediaType("a", name: "a", declared: "application/pdf") }?.code == .unsupportedMediaType
+        )
+        #expect(throws: Never.self) { try mediaType("a", name: "a.txt", declared: "application/pdf") }
+    }
+
+    @Test("A file above the limit is refused before it is read")
+    func tooLarge() {
+        var limits = ParsingLimits()
+        limits.maximumBytes = 3
+        #expect(failure { _ = try parse("abcd", name: "a.txt", limits: limits) }?.code == .fileTooLarge)
+        #expect(throws: Never.self) { try parse("abc", name: "a.txt", limits: limits) }
+        limits.maximumBytes = 100
+        limits.maximumMarkdownBytes = 3
+        #expect(failure { _ = try parse("abcd", name: "a.md", limits: limits) }?.code == .fileTooLarge)
+        limits.maximumTextBytes = 3
+        #expect(failure { _ = try parse("abcd", name: "a.txt", limits: limits) }?.code == .parserLimit)
+    }
+}
