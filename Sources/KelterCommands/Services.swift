@@ -88,17 +88,9 @@ struct Services: Sendable {
     /// - Throws: ``KelterError`` of a service or of the profile.
     func stages() async throws(KelterError) -> Ingestion.Stages {
         let store = try await store()
-        let baseURL = try await endpointBaseURL()
         let profile = settings.profile
         let client = try EmbeddingClient(
-            endpoint: EmbeddingEndpoint(
-                baseURL: baseURL,
-                apiKey: settings.endpointKey,
-                timeout: settings.timeout,
-                maximumInputs: settings.batchSize,
-                retryAttempts: settings.retryAttempts,
-                retryBaseDelay: settings.retryBaseDelay
-            ),
+            endpoint: try await endpoint(),
             model: profile.model,
             dimension: profile.dimension
         )
@@ -114,9 +106,17 @@ struct Services: Sendable {
 }
 
 extension Services {
-    /// The address of the configured endpoint, or of the embedded one, which is started when it does not run.
-    private func endpointBaseURL() async throws(KelterError) -> String {
-        if let configured = settings.endpointBaseURL { return configured }
+    /// The configured endpoint, or the embedded one, which is started when it does not run.
+    private func endpoint() async throws(KelterError) -> EmbeddingEndpoint {
+        var endpoint = EmbeddingEndpoint(
+            baseURL: settings.endpointBaseURL ?? "",
+            apiKey: settings.endpointKey,
+            timeout: settings.timeout,
+            maximumInputs: settings.batchSize,
+            retryAttempts: settings.retryAttempts,
+            retryBaseDelay: settings.retryBaseDelay
+        )
+        guard !settings.isEndpointConfigured else { return endpoint }
         guard let baseURL = try await embeddings.start().baseURL else {
             throw KelterError(
                 .serviceStartFailed,
@@ -125,7 +125,12 @@ extension Services {
                 fix: "See its log in that directory."
             )
         }
-        return baseURL
+        endpoint.baseURL = baseURL
+        // It computes a few texts a second on this machine's cores: small requests keep the progress moving, and one
+        // that waits for others is not late.
+        endpoint.maximumInputs = min(settings.batchSize, 8)
+        endpoint.timeout = max(settings.timeout, .seconds(120))
+        return endpoint
     }
 }
 

@@ -18,8 +18,10 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
     package var retryBaseDelay: Duration
     /// How long one request may be put off by `Retry-After` altogether; default 10 minutes.
     package var patience: Duration
-    /// How long a request that is not full waits for more inputs while others run; default 10 ms.
+    /// How long a request that is not full waits for more inputs; default 50 ms.
     package var packingDelay: Duration
+    /// After how long without new inputs an idle client sends a request that is not full; default 4 ms.
+    package var packingPause: Duration
 
     package init(
         baseURL: String,
@@ -31,7 +33,8 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
         retryAttempts: Int = 3,
         retryBaseDelay: Duration = .milliseconds(50),
         patience: Duration = .seconds(600),
-        packingDelay: Duration = .milliseconds(10)
+        packingDelay: Duration = .milliseconds(50),
+        packingPause: Duration = .milliseconds(4)
     ) {
         self.baseURL = baseURL
         self.apiKey = apiKey
@@ -43,6 +46,7 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
         self.retryBaseDelay = retryBaseDelay
         self.patience = patience
         self.packingDelay = packingDelay
+        self.packingPause = packingPause
     }
 }
 

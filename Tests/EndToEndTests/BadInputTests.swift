@@ -19,7 +19,7 @@ import Testing
         (["upload", "/etc/hostname", "--collections", "a,b"], "invalid_collection_id"),
         (["upload", "/etc/hostname", "--header", "X-Collection-ID: x"], "invalid_collection_id"),
         (["upload", "/etc/hostname", "--header", "no colon"], "INVALID_HEADER"),
-        (["upload", "/etc/hostname", "--tenant", "-bad"], "invalid_tenant_header"),
+        (["upload", "/etc/hostname", "--tenant=-bad"], "invalid_tenant_header"),
         (["upload", "/etc/hostname", "--case", "a b"], "invalid_case_header"),
         (["upload", "/etc/hostname", "--schema", "pg_x"], "USAGE"),
         (["upload", "/etc/hostname", "--profile", "other"], "SETTING_INVALID"),

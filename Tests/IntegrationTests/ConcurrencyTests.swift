@@ -197,7 +197,9 @@ struct ConcurrencyTests {
             let started = ContinuousClock.now
             let sleeping = Task { try await store.runScript("SELECT pg_sleep(30)") }
             let administrator = try database.store()
-            while try await administrator.count("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'") == 0 {
+            while try await administrator.count(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+            ) == 0 {
                 await Task.yield()
             }
             sleeping.cancel()
@@ -237,11 +239,16 @@ struct ConcurrencyTests {
         }
     }
 
-    @Test("a database that cannot be reached is named, its password is not", arguments: [
-        "postgresql://kelter:geheim@127.0.0.1:1/rag", "postgresql://kelter:geheim@/rag?host=/nonexistent",
-    ])
+    @Test(
+        "a database that cannot be reached is named, its password is not",
+        arguments: [
+            "postgresql://kelter:geheim@127.0.0.1:1/rag", "postgresql://kelter:geheim@/rag?host=/nonexistent",
+        ]
+    )
     func unreachable(url: String) async throws {
-        let store = try Store(configuration: StoreConfiguration(url: url, dimension: 8, retryBaseDelay: .milliseconds(1)))
+        let store = try Store(
+            configuration: StoreConfiguration(url: url, dimension: 8, retryBaseDelay: .milliseconds(1))
+        )
         let error = await #expect(throws: KelterError.self) { try await store.serverInfo() }
         #expect(error?.code == .databaseUnavailable && error?.subject == "RAG_DATABASE_URL")
         #expect(error?.detail.contains("rag") == true && error?.detail.contains("geheim") == false)

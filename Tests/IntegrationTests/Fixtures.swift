@@ -101,29 +101,44 @@ extension Store {
     /// What must hold after everything: no document without a source, chunk gaps, stray rows or scope differences.
     func violations() async throws -> [String] {
         let checks = [
-            ("live documents without a source", """
+            (
+                "live documents without a source",
+                """
                 SELECT count(*) FROM rag.documents d WHERE deleted_at IS NULL
                 AND NOT EXISTS (SELECT FROM rag.sources s WHERE s.document_id = d.id)
-                """),
-            ("documents whose name is not one of their sources", """
+                """
+            ),
+            (
+                "documents whose name is not one of their sources",
+                """
                 SELECT count(*) FROM rag.documents d WHERE deleted_at IS NULL AND NOT EXISTS
                 (SELECT FROM rag.sources s WHERE s.document_id = d.id AND s.external_id = d.external_id)
-                """),
-            ("gaps in ordinals", """
+                """
+            ),
+            (
+                "gaps in ordinals",
+                """
                 SELECT count(*) FROM (SELECT FROM rag.chunks GROUP BY document_id
                 HAVING count(*) <> max(ordinal) + 1 OR min(ordinal) <> 0)
-                """),
-            ("documents without chunks", """
+                """
+            ),
+            (
+                "documents without chunks",
+                """
                 SELECT count(*) FROM rag.documents d
                 WHERE NOT EXISTS (SELECT FROM rag.chunks c WHERE c.document_id = d.id)
-                """),
-            ("scopes that differ", """
+                """
+            ),
+            (
+                "scopes that differ",
+                """
                 SELECT count(*) FROM rag.documents d JOIN rag.chunks c ON c.document_id = d.id
                 LEFT JOIN rag.embeddings e ON e.chunk_id = c.id
                 WHERE (d.tenant_id, d.collection_id) IS DISTINCT FROM (c.tenant_id, c.collection_id)
                 OR (e.chunk_id IS NOT NULL AND
                     (d.tenant_id, d.collection_id) IS DISTINCT FROM (e.tenant_id, e.collection_id))
-                """),
+                """
+            ),
         ]
         var found: [String] = []
         for (name, sql) in checks where try await count(sql) != 0 { found.append(name) }

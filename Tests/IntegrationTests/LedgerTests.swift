@@ -18,7 +18,9 @@ struct LedgerTests {
                 arguments: .object([("paths", .array([.string("a")]))])
             )
             try await store.beginRun(run, tenant: tenant)
-            let group = [Fixture.item("a", "1"), Fixture.item("b", "1"), Fixture.item("a", "1", in: Fixture.collection(1))]
+            let group = [
+                Fixture.item("a", "1"), Fixture.item("b", "1"), Fixture.item("a", "1", in: Fixture.collection(1)),
+            ]
             _ = try await store.write(group, run: run.id, tenant: tenant)
             let items = [
                 RunItem(collection: nil, externalID: "c", outcome: .failed, code: .parserFailed, detail: "Broken."),
@@ -34,7 +36,13 @@ struct LedgerTests {
             let failed = try await store.items(ofRun: run.id, outcomes: [.failed], tenant: tenant)
             #expect(failed.map(\.externalID) == ["c"] && failed.first?.code == .parserFailed)
 
-            try await store.finishRun(run.id, status: .partial, totals: counts.json, error: "one failed", tenant: tenant)
+            try await store.finishRun(
+                run.id,
+                status: .partial,
+                totals: counts.json,
+                error: "one failed",
+                tenant: tenant
+            )
             let stored = try await store.run(run.id, tenant: tenant)
             #expect(stored.status == .partial && stored.totals == counts.json && stored.error == "one failed")
             #expect(stored.arguments == run.arguments && stored.caseID == "local")

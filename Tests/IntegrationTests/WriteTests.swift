@@ -78,7 +78,8 @@ struct WriteTests {
         try await TemporaryDatabase.with { database in
             let store = database.store
             let group = [
-                Fixture.item("a", "eins"), Fixture.item("b", "eins"), Fixture.item("a", "zwei"), Fixture.item("c", "drei"),
+                Fixture.item("a", "eins"), Fixture.item("b", "eins"), Fixture.item("a", "zwei"),
+                Fixture.item("c", "drei"),
                 Fixture.item("c", "vier"),
             ]
             let results = try await store.write(group, run: nil, tenant: tenant)
@@ -87,7 +88,9 @@ struct WriteTests {
                 "SELECT d.external_id, string_agg(c.text, ',' ORDER BY c.ordinal) FROM rag.documents d "
                     + "JOIN rag.chunks c ON c.document_id = d.id GROUP BY 1 ORDER BY 1"
             )
-            #expect(rows == [["a", "zwei eins,zwei zwei"], ["b", "eins eins,eins zwei"], ["c", "vier eins,vier zwei"]])
+            #expect(
+                rows == [["a", "zwei eins,zwei zwei"], ["b", "eins eins,eins zwei"], ["c", "vier eins,vier zwei"]]
+            )
             #expect(try await store.violations() == [])
         }
     }
@@ -135,7 +138,9 @@ struct WriteTests {
             let after = try await store.rows("SELECT text, id FROM rag.chunks ORDER BY 1")
             #expect(result.first?.chunks == 3 && after.count == 3)
             #expect(after.contains(before[0]) && after.contains(before[1]))
-            #expect(try await store.rows("SELECT text FROM rag.chunks ORDER BY ordinal") == [["null"], ["drei"], ["eins"]])
+            #expect(
+                try await store.rows("SELECT text FROM rag.chunks ORDER BY ordinal") == [["null"], ["drei"], ["eins"]]
+            )
             let vectors = try await store.vectors(
                 ofDocument: try #require(result.first?.document),
                 tenant: tenant
@@ -217,7 +222,8 @@ struct WriteTests {
             let document = try #require(RowID(id))
             #expect(
                 verdicts == [
-                    .unchanged(document: document), .replaced(document: document), .duplicate(of: document, linked: false),
+                    .unchanged(document: document), .replaced(document: document),
+                    .duplicate(of: document, linked: false),
                 ]
             )
             // The duplicate's source must not look like the only one.

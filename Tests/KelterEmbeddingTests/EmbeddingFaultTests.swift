@@ -79,7 +79,7 @@ struct EmbeddingFaultTests {
             #expect(endpoint.log.requests == 4)
         }
         try await run(.requests(1..., fault)) { endpoint, client in
-            #expect(await failure { try await client.embed(inputs) }?.code == .embeddingUnreachable)
+            #expect(await failure { try await client.embed(inputs) }?.code == .embeddingServerError)
             #expect(client.statistics.retries == 3)
             #expect(endpoint.log.requests == 6)
         }

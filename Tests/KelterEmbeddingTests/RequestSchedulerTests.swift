@@ -15,6 +15,8 @@ struct RequestSchedulerTests {
 
     private func makeScheduler(_ change: (inout EmbeddingEndpoint) -> Void = { _ in }) -> RequestScheduler {
         var endpoint = EmbeddingEndpoint(baseURL: "http://host", maximumInputs: 8, requestsInFlight: 2)
+        endpoint.packingDelay = .milliseconds(10)
+        endpoint.packingPause = .zero
         change(&endpoint)
         // A fraction of 1 makes every delay the ceiling of its step.
         var scheduler = RequestScheduler(endpoint: endpoint, model: "m", dimension: 2, nextFraction: { 1 })

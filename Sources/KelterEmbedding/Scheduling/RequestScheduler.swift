@@ -92,6 +92,8 @@ struct RequestScheduler {
     /// Callers with inputs that are in no batch, from `queueHead` on; ended callers are skipped when met.
     var queue: [CallerID] = []
     var queueHead = 0
+    /// When the last caller came.
+    var lastArrival = Instant.now
     var queuedInputs = 0
     var queuedTokens = 0
     /// Batches to be sent again, and halves of divided ones.
@@ -133,6 +135,7 @@ extension RequestScheduler {
         let empty = Array(repeating: UnitVector.empty, count: inputs.count)
         callers[caller] = Caller(inputs: inputs, vectors: empty, missing: inputs.count, since: now)
         queue.append(caller)
+        lastArrival = now
         queuedInputs += inputs.count
         for input in inputs { queuedTokens += input.tokens }
     }
@@ -211,8 +214,10 @@ extension RequestScheduler {
         skipEndedCallers()
         guard queueHead < queue.count, let oldest = callers[queue[queueHead]] else { return .wait(until: wake) }
         let isFull = queuedInputs >= sizes.current || queuedTokens >= endpoint.maximumTokensPerRequest
-        let flush = oldest.since + endpoint.packingDelay
-        guard isFull || running.isEmpty || flush <= now else {
+        // Inputs that keep coming are waited for, because providers count requests; a single upload goes at once.
+        var flush = oldest.since + endpoint.packingDelay
+        if running.isEmpty { flush = min(flush, lastArrival + endpoint.packingPause) }
+        guard isFull || flush <= now else {
             return .wait(until: wake.map { min($0, flush) } ?? flush)
         }
         return send(pack(now))

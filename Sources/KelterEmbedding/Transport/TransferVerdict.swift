@@ -36,7 +36,8 @@ extension TransferVerdict {
             return
         }
         guard (200..<300).contains(result.status) else {
-            self = Self.judge(status: result.status, after: result.retryAfter.flatMap { retryAfter($0, now: now) })
+            let after = result.retryAfter.flatMap { retryAfter($0, now: now) }
+            self = Self.judge(status: Self.isKeyRefusal(result) ? 401 : result.status, after: after)
             return
         }
         do throws(EmbeddingReplyReader.Failure) {
@@ -56,6 +57,11 @@ extension TransferVerdict {
     }
 
     private static let subject = "LITELLM_BASE_URL"
+
+    /// A LiteLLM proxy without a database answers an unknown key with 400 `no_db_connection`.
+    private static func isKeyRefusal(_ result: TransferResult) -> Bool {
+        result.status == 400 && String(decoding: result.body.prefix(4096), as: UTF8.self).contains("no_db_connection")
+    }
 
     private static func judge(_ failure: TransferResult.Failure) -> Self {
         switch failure {
@@ -85,7 +91,7 @@ extension TransferVerdict {
             .retry(
                 Retry(
                     error: KelterError(
-                        .embeddingUnreachable,
+                        .embeddingServerError,
                         "The connection to the embedding endpoint broke before a reply came.",
                         subject: subject,
                         fix: "Check the service's log."

@@ -41,7 +41,7 @@ extension Batch {
                 tenant: tenant,
                 run: run
             )
-            progress.update { $0.outcomes[.deleted] += removal.unlinked }
+            progress.update { $0.outcomes[.deleted] += removal.deleted + removal.unlinked }
         }
     }
 }

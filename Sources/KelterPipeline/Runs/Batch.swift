@@ -74,13 +74,9 @@ actor Batch {
         }
     }
 
-    /// Writes the last ledger rows, also after a cancellation.
+    /// Writes the last ledger rows.
     func finishLedger() async throws(KelterError) {
-        let ledger = ledger
-        let result = await Task { () -> Result<Void, KelterError> in
-            do throws(KelterError) { return .success(try await ledger.flush()) } catch { return .failure(error) }
-        }.value
-        try result.get()
+        try await ledger.flush()
     }
 
     private func nextEntries() async -> [FoundEntry] {
@@ -119,7 +115,8 @@ actor Batch {
             }
         } catch {
             progress.end(with: error)
-            for item in items { await account(item, .skipped(.runEnded)) }
+            let reason = error.code == .interrupted ? SkipReason.interrupted : .runEnded
+            for item in items { await account(item, .skipped(reason)) }
             return []
         }
     }

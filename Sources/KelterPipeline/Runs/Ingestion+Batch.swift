@@ -94,25 +94,12 @@ extension Ingestion {
 
     /// Counts the run's items again in the database and writes the end of the run.
     private func close(_ report: inout IngestReport, tenant: Tenant) async {
-        // In a task of its own, because the end of a cancelled run is recorded too: that is what makes it resumable.
         let store = stages.store
-        report = await Task { [report] in
-            var report = report
-            do throws(KelterError) {
+        do throws(KelterError) {
+            report = try await uncancelled { [report] () throws(KelterError) in
+                var report = report
                 let counted = try await store.countOutcomes(ofRun: report.run, tenant: tenant)
-                if counted != report.outcomes || !report.isBalanced {
-                    report.isBalanced = false
-                    report.status = .failed
-                    report.error =
-                        report.error
-                        ?? KelterError(
-                            .runUnbalanced,
-                            "The run found \(report.found) items and accounted for \(report.outcomes.accounted), "
-                                + "but the ledger has \(counted.accounted).",
-                            subject: "run \(report.run)",
-                            fix: "Repeat the command: what is stored stays, what is missing is done again."
-                        )
-                }
+                if counted != report.outcomes || !report.isBalanced { report.refuse(counted: counted) }
                 try await store.finishRun(
                     report.run,
                     status: report.status,
@@ -120,12 +107,28 @@ extension Ingestion {
                     error: report.error?.description,
                     tenant: tenant
                 )
-            } catch {
-                report.status = .failed
-                report.isBalanced = false
-                report.error = report.error ?? error
+                return report
             }
-            return report
-        }.value
+        } catch {
+            report.status = .failed
+            report.isBalanced = false
+            report.error = report.error ?? error
+        }
+    }
+}
+
+extension IngestReport {
+    /// Turns the report of a run whose totals differ from those in the ledger into one of a failed run.
+    fileprivate mutating func refuse(counted: OutcomeCounts) {
+        isBalanced = false
+        status = .failed
+        guard error == nil else { return }
+        error = KelterError(
+            .runUnbalanced,
+            "The run found \(found) items and accounted for \(outcomes.accounted), but the ledger has "
+                + "\(counted.accounted).",
+            subject: "run \(run)",
+            fix: "Repeat the command: what is stored stays, what is missing is done again."
+        )
     }
 }

@@ -60,22 +60,19 @@ extension Ingestion {
         let status: RunStatus =
             if Task.isCancelled { .interrupted } else { report.error == nil ? .succeeded : .failed }
         let store = stages.store
-        let closing = report
-        // In a task of its own, so that a cancelled upload is recorded as well.
-        try await Task { () -> Result<Void, KelterError> in
-            do throws(KelterError) {
+        do throws(KelterError) {
+            try await uncancelled { [report] () throws(KelterError) in
                 try await store.finishRun(
                     run,
                     status: status,
-                    totals: closing.json,
-                    error: closing.error?.description,
+                    totals: report.json,
+                    error: report.error?.description,
                     tenant: tenant
                 )
-                return .success(())
-            } catch {
-                return .failure(closing.error ?? error)
             }
-        }.value.get()
+        } catch {
+            report.error = report.error ?? error
+        }
         return report
     }
 

@@ -45,12 +45,14 @@ struct ItemProcessor: Sendable {
         do throws(KelterError) {
             var verdicts = first
             var course = Course(targets: item.keys.count)
-            for _ in 0..<Self.attempts {
+            for attempt in 0..<Self.attempts {
+                if attempt > 0 { verdicts = try await store.probe(item.keys, tenant: tenant) }
                 course.settle(verdicts)
+                if !course.pending.isEmpty {
+                    if Task.isCancelled { return .skipped(.interrupted) }
+                    if let result = try await pass(item, verdicts, &course) { return result }
+                }
                 if course.pending.isEmpty { return .done(course.finished, reused: course.reused) }
-                if Task.isCancelled { return .skipped(.interrupted) }
-                if let result = try await attempt(item, verdicts, &course) { return result }
-                verdicts = try await store.probe(item.keys, tenant: tenant)
             }
             throw KelterError(
                 .storeConflict,
@@ -97,7 +99,7 @@ struct ItemProcessor: Sendable {
     }
 
     /// One pass over the scopes that are left; returns a result when it is one for all of them.
-    private func attempt(
+    private func pass(
         _ item: IngestItem,
         _ verdicts: [GuardVerdict],
         _ course: inout Course

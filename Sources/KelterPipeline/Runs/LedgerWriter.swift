@@ -24,13 +24,15 @@ actor LedgerWriter {
         if pending.count >= Self.itemsPerStatement { try await flush() }
     }
 
-    /// Writes what is left.
+    /// Writes what is left, also when the caller's task has been cancelled: an outcome is never lost.
     ///
     /// - Throws: ``KelterError`` of the database.
     func flush() async throws(KelterError) {
         let items = pending
         pending = []
         guard !items.isEmpty else { return }
-        try await store.recordItems(items, run: run, tenant: tenant)
+        try await uncancelled { [store, run, tenant] () throws(KelterError) in
+            try await store.recordItems(items, run: run, tenant: tenant)
+        }
     }
 }

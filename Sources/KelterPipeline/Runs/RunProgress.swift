@@ -53,7 +53,10 @@ package final class RunProgress: Sendable {
     }
 
     /// Notes why the run has to end early; the first reason stays.
+    ///
+    /// An interruption is no such reason: it is what the run's own task was told.
     func end(with error: KelterError) {
+        guard error.code != .interrupted else { return }
         state.withLock { $0.error = $0.error ?? error }
     }
 }

@@ -204,11 +204,16 @@ extension Connection {
     }
 
     /// The header of binary COPY: signature, flags, length of the header extension.
-    private static let copySignature = Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0x00] + [UInt8](repeating: 0, count: 8)
+    private static let copySignature =
+        Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0x00] + [UInt8](repeating: 0, count: 8)
 
     private func sendCopyData(_ buffer: inout BinaryBuffer) throws(DatabaseFailure) {
         let code = buffer.withBytes { bytes in
-            PQputCopyData(handle, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), CInt(truncatingIfNeeded: bytes.count))
+            PQputCopyData(
+                handle,
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
+                CInt(truncatingIfNeeded: bytes.count)
+            )
         }
         guard code == 1 else { throw lost() }
         buffer.removeAll()

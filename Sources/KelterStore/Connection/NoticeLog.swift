@@ -5,7 +5,9 @@ final class NoticeLog: Sendable {
     private let lines = Mutex<[String]>([])
 
     /// The callback for `PQsetNoticeProcessor`; its argument is an unretained log.
-    static let receive: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) -> Void = { argument, message in
+    static let receive: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?) -> Void = {
+        argument,
+        message in
         guard let argument, let message else { return }
         Unmanaged<NoticeLog>.fromOpaque(argument).takeUnretainedValue().append(String(cString: message))
     }

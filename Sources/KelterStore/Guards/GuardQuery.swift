@@ -67,7 +67,12 @@ enum GuardQuery {
         keys: [GuardKey],
         tenant: Tenant
     ) throws(DatabaseFailure) -> GuardState {
-        try lockedState(connection, schema: schema, parameters: parameters(keys, tenant: tenant), names: keys.map(\.externalID))
+        try lockedState(
+            connection,
+            schema: schema,
+            parameters: parameters(keys, tenant: tenant),
+            names: keys.map(\.externalID)
+        )
     }
 
     /// Locks and reads the documents that sources of these names link.
@@ -82,7 +87,8 @@ enum GuardQuery {
             scope == nil
             ? [.uuid(tenant.rowID), .texts(names), .texts([]), .uuids([]), .texts([]), .texts([])]
             : [
-                .uuid(tenant.rowID), .texts([]), .texts([]), .uuids(names.map { _ in scope }), .texts(names), .texts([]),
+                .uuid(tenant.rowID), .texts([]), .texts([]), .uuids(names.map { _ in scope }), .texts(names),
+                .texts([]),
             ]
         return try lockedState(connection, schema: schema, parameters: parameters, names: names)
     }
@@ -116,7 +122,9 @@ enum GuardQuery {
         var found: [RowID: GuardState.Document] = [:]
         var sources: [(GuardState.Scoped, RowID)] = []
         for row in 0..<rows.count {
-            guard let id = rows.uuid(row, 0), let name = rows.text(row, 2), let hash = rows.text(row, 3) else { continue }
+            guard let id = rows.uuid(row, 0), let name = rows.text(row, 2), let hash = rows.text(row, 3) else {
+                continue
+            }
             let scope = rows.uuid(row, 1)
             if found[id] == nil {
                 found[id] = GuardState.Document(

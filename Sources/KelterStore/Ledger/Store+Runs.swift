@@ -39,7 +39,8 @@ extension Store {
         var hash = FNV1a()
         hash.mix(name.utf8)
         // The bytes of a character cut in two become U+FFFD, at most three of them: nine bytes.
-        return String(decoding: name.utf8.prefix(longestName - 64), as: UTF8.self) + "…#" + String(hash.value, radix: 16)
+        return String(decoding: name.utf8.prefix(longestName - 64), as: UTF8.self) + "…#"
+            + String(hash.value, radix: 16)
     }
 
     /// Closes a run with its totals.
@@ -59,7 +60,10 @@ extension Store {
                 UPDATE \(schema).runs SET status = $3, totals = $4, error = $5, finished_at = now()
                 WHERE id = $1 AND tenant_id = $2
                 """,
-                [.uuid(run), .uuid(tenant.rowID), .text(status.rawValue), .json(totals), .text(error.map(replacingNUL))]
+                [
+                    .uuid(run), .uuid(tenant.rowID), .text(status.rawValue), .json(totals),
+                    .text(error.map(replacingNUL)),
+                ]
             )
         }
         guard changed == 1 else { throw Self.runNotFound(run) }
@@ -98,7 +102,9 @@ extension Store {
                 [.uuid(run), .uuid(tenant.rowID), .texts(outcomes.map(\.rawValue))]
             )
             return (0..<rows.count).compactMap { row in
-                guard let name = rows.text(row, 1), let outcome = rows.text(row, 2).flatMap(Outcome.init) else { return nil }
+                guard let name = rows.text(row, 1), let outcome = rows.text(row, 2).flatMap(Outcome.init) else {
+                    return nil
+                }
                 return RunItem(
                     collection: rows.uuid(row, 0),
                     externalID: name,
@@ -167,7 +173,11 @@ extension Store {
     }
 
     private static func runNotFound(_ run: RowID) -> KelterError {
-        KelterError(.runNotFound, "There is no run \(run) of this tenant.", fix: "List the runs with 'kelter runs list'.")
+        KelterError(
+            .runNotFound,
+            "There is no run \(run) of this tenant.",
+            fix: "List the runs with 'kelter runs list'."
+        )
     }
 }
 

@@ -44,7 +44,8 @@ package enum StoreSchema {
                 fix: "Use a model with 1 to \(maximumDimension) dimensions."
             )
         }
-        guard (2...100).contains(hnsw.m), (4...1000).contains(hnsw.efConstruction), hnsw.efConstruction >= 2 * hnsw.m else {
+        guard (2...100).contains(hnsw.m), (4...1000).contains(hnsw.efConstruction), hnsw.efConstruction >= 2 * hnsw.m
+        else {
             throw KelterError(
                 .settingInvalid,
                 "m = \(hnsw.m) and ef_construction = \(hnsw.efConstruction) are not valid for an HNSW index.",

@@ -20,7 +20,9 @@ struct SearchWords: Sendable, Equatable {
         let german = statement.bind(.text(german)) + "::text::tsquery"
         let english = statement.bind(.text(english)) + "::text::tsquery"
         let simple = statement.bind(.text(simple)) + "::text::tsquery"
-        let (isGerman, isEnglish) = ("c.lexical = 'pg_catalog.german'::regconfig", "c.lexical = 'pg_catalog.english'::regconfig")
+        let (isGerman, isEnglish) = (
+            "c.lexical = 'pg_catalog.german'::regconfig", "c.lexical = 'pg_catalog.english'::regconfig"
+        )
         return (
             """
             (\(isGerman) AND c.tsv @@ \(german) OR \(isEnglish) AND c.tsv @@ \(english)

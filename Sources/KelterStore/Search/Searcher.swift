@@ -142,7 +142,9 @@ extension Searcher {
 extension Searcher {
     /// The question's words as queries: `tsquery` texts for the three configurations, and plain for trigrams.
     private func words(on connection: isolated Connection) throws(DatabaseFailure) -> SearchWords {
-        let text = containsNUL(request.text) ? String(request.text.split(separator: "\0").joined(separator: " ")) : request.text
+        let text =
+            containsNUL(request.text)
+            ? String(request.text.split(separator: "\0").joined(separator: " ")) : request.text
         // Words that either language ignores say nothing in an unstemmed text either.
         let rows = try connection.query(
             """
@@ -217,7 +219,8 @@ extension Searcher {
         let ids = statement.bind(.uuids(candidates))
         let query = words.bind(in: &statement)
         let plain = statement.bind(.text(words.plain))
-        let similarity = request.vector.map { "1 - (e.embedding <=> \(statement.bind(.vector($0)))::public.vector)" } ?? "0"
+        let similarity =
+            request.vector.map { "1 - (e.embedding <=> \(statement.bind(.vector($0)))::public.vector)" } ?? "0"
         let rows = try connection.query(
             """
             SELECT c.id, d.id, c.text, d.source, d.hash, d.external_id, d.collection_id, c.ordinal, d.title, c.metadata,
@@ -232,13 +235,16 @@ extension Searcher {
     }
 
     private func match(_ rows: borrowing Rows, _ row: Int) -> SearchMatch? {
-        guard let chunk = rows.uuid(row, 0), let document = rows.uuid(row, 1), let text = rows.text(row, 2) else { return nil }
+        guard let chunk = rows.uuid(row, 0), let document = rows.uuid(row, 1), let text = rows.text(row, 2) else {
+            return nil
+        }
         let vectorScore = max(0, rows.double(row, 10) ?? 0)
         let rank = rows.double(row, 11) ?? 0
         let limit = min(max(request.trigramLimit, 0), 0.99)
         let letters = ((rows.double(row, 12) ?? 0) - limit) / (1 - limit)
         let lexicalScore = max(rank / (rank + Self.halfRank), letters, 0)
-        let score = request.vector == nil ? lexicalScore : request.alpha * vectorScore + (1 - request.alpha) * lexicalScore
+        let score =
+            request.vector == nil ? lexicalScore : request.alpha * vectorScore + (1 - request.alpha) * lexicalScore
         return SearchMatch(
             chunkID: chunk,
             documentID: document,

@@ -49,7 +49,9 @@ extension GroupWriter {
         )
         var kept: [StoredKey: [RowID]] = [:]
         for row in 0..<rows.count {
-            guard let id = rows.uuid(row, 0), let document = rows.uuid(row, 1), let hash = rows.hash(row, 2) else { continue }
+            guard let id = rows.uuid(row, 0), let document = rows.uuid(row, 1), let hash = rows.hash(row, 2) else {
+                continue
+            }
             let key = StoredKey(document: document, inputHash: hash, hasVector: rows.bool(row, 3) ?? false)
             kept[key, default: []].append(id)
         }
@@ -94,7 +96,11 @@ extension GroupWriter {
             guard let index = document.contentItem, let content = group[index].content else { return [] }
             let lexical = TextSearchConfiguration(language: group[index].attributes.language).rawValue
             return content.map { chunk in
-                let key = StoredKey(document: document.id, inputHash: chunk.inputHash, hasVector: chunk.vector != .empty)
+                let key = StoredKey(
+                    document: document.id,
+                    inputHash: chunk.inputHash,
+                    hasVector: chunk.vector != .empty
+                )
                 let old = keepable[key]?.popLast()
                 return Row(
                     id: old ?? .version7(milliseconds: milliseconds),
@@ -132,7 +138,9 @@ extension GroupWriter {
     }
 
     private func stage(_ rows: [Row], on connection: isolated Connection) throws(DatabaseFailure) {
-        try connection.copy("COPY pg_temp.kelter_staging FROM STDIN (FORMAT binary)", count: rows.count) { index, buffer in
+        try connection.copy("COPY pg_temp.kelter_staging FROM STDIN (FORMAT binary)", count: rows.count) {
+            index,
+            buffer in
             let row = rows[index]
             buffer.append(Int16(11))
             buffer.appendField { $0.append(row.id) }

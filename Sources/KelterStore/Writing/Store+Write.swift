@@ -66,7 +66,8 @@ extension Store {
             )
         }
         let texts = [item.key.externalID, item.root] + item.attributes.texts
-        guard content.contains(where: { containsNUL($0.text) }) || texts.contains(where: { $0.map(containsNUL) ?? false })
+        guard
+            content.contains(where: { containsNUL($0.text) }) || texts.contains(where: { $0.map(containsNUL) ?? false })
         else { return nil }
         return KelterError(
             .storeRejected,
@@ -91,9 +92,12 @@ extension Store {
             statementTimeoutMilliseconds: configuration.statementTimeoutMilliseconds
         )
         do throws(DatabaseFailure) {
-            return try await transaction(tenant: tenant, preparing: { connection throws(DatabaseFailure) in
-                try GroupWriter.prepareStaging(dimension: writer.dimension, on: connection)
-            }) { connection throws(DatabaseFailure) in
+            return try await transaction(
+                tenant: tenant,
+                preparing: { connection throws(DatabaseFailure) in
+                    try GroupWriter.prepareStaging(dimension: writer.dimension, on: connection)
+                }
+            ) { connection throws(DatabaseFailure) in
                 try writer.write(on: connection)
             }
         } catch {
@@ -136,7 +140,8 @@ extension Store {
     ///   - document: The document.
     ///   - tenant: Its owner.
     /// - Returns: What a new generation of the document need not have embedded again, when its model is the same.
-    package func vectors(ofDocument document: RowID, tenant: Tenant) async throws(KelterError) -> [ContentHash: [Float]] {
+    package func vectors(ofDocument document: RowID, tenant: Tenant) async throws(KelterError) -> [ContentHash: [Float]]
+    {
         let schema = schema
         return try await reporting { () async throws(DatabaseFailure) in
             try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
