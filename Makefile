@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .PHONY: help deps deps-test build demo test lint clean
 
 KELTER := .build/release/kelter
-export QUESTION_DE ?= Wie viele Urlaubstage habe ich im Jahr?
-export QUESTION_EN ?= How do I report a security incident?
+export QUESTION_DE ?= Bis wann muss Resturlaub aus dem Vorjahr angetreten werden?
+export QUESTION_EN ?= How quickly must a SEV-1 incident be acknowledged?
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

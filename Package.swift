@@ -75,13 +75,19 @@ let package = Package(
         .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
         .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterModel"]),
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
-        .testTarget(name: "KelterEmbeddingTests", dependencies: ["KelterEmbedding", "KelterModel", "KelterTestSupport"]),
+        .testTarget(
+            name: "KelterEmbeddingTests",
+            dependencies: ["KelterEmbedding", "KelterModel", "KelterTestSupport"]
+        ),
         .testTarget(name: "KelterPipelineTests", dependencies: ["KelterPipeline", "KelterModel"]),
         .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),
         .testTarget(name: "IntegrationTests", dependencies: ["KelterStore", "KelterModel", "KelterTestSupport"]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["kelter", "KelterModel", "KelterHashing", "KelterStore", "KelterLocal", "KelterTestSupport"]
+            dependencies: [
+                "kelter", "KelterModel", "KelterHashing", "KelterStore", "KelterLocal", "KelterTestSupport",
+            ],
+            exclude: ["Fixtures"]
         ),
     ]
 )

@@ -18,6 +18,7 @@ struct MeasuredProcess {
     /// - Parameters:
     ///   - arguments: The program and its arguments.
     ///   - environment: Variables of the program, beside a clean environment.
+    /// - Throws: ``KelterError`` when the program cannot be started.
     init(_ arguments: [String], environment: [String: String]) throws(KelterError) {
         let variables = ChildProcess.cleanEnvironment + environment.map { "\($0)=\($1)" }
         let pipe = try ChildProcess.makePipe()

@@ -16,7 +16,9 @@ struct ChunkPlan {
     private let document: ParsedDocument
     private var segmenter: Segmenter
     private var header: ContextHeader
-    /// The pieces of all groups so far. Only the last group is still changed, so that splitting a piece stays cheap.
+    /// The pieces of all groups so far.
+    ///
+    /// Only the last group is still changed, so that splitting a piece stays cheap.
     private var pieces: [Piece] = []
     /// The first block that is not in ``pieces`` yet.
     private var nextBlock = 0

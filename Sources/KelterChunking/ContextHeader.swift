@@ -25,11 +25,10 @@ struct ContextHeader {
         self.counter = counter
     }
 
-    /// The header with the separator behind it, or an empty text.
+    /// The header of a section with the separator behind it, or an empty text.
     ///
-    /// - Parameters:
-    ///   - section: The chunk's section.
-    ///   - isOpened: Whether the chunk's text begins with the section's own heading.
+    /// `isOpened` says that the chunk's text begins with the section's own heading.
+    /// - Returns: What stands before the chunk's text.
     mutating func text(for section: SectionPath, isOpened: Bool) -> String {
         let key = Key(section: section, isOpened: isOpened)
         if let text = known[key] { return text }

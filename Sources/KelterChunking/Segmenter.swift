@@ -125,7 +125,7 @@ extension Segmenter {
 
     /// The places at which a condition holds, each behind the white space that follows.
     ///
-    /// - Parameter isEnd: Takes the text, a place, and the end of the white space there (the place itself if there is none).
+    /// The condition takes the text, a place, and the end of the white space there (the place itself if there is none).
     private func ends(_ range: Range<Int>, where isEnd: (UnsafeBufferPointer<UInt8>, Int, Int) -> Bool) -> [Int] {
         text.withUnsafeBufferPointer { text in
             let text = UnsafeBufferPointer(rebasing: text[..<range.upperBound])

@@ -15,7 +15,12 @@ struct IngestArguments {
         var resume: RowID?
         if let text = command.resume {
             guard let run = RowID(text) else {
-                throw KelterError(.usage, "\"\(shortened(text))\" is not a run.", subject: "--resume", fix: "Give a run_id.")
+                throw KelterError(
+                    .usage,
+                    "\"\(shortened(text))\" is not a run.",
+                    subject: "--resume",
+                    fix: "Give a run_id."
+                )
             }
             resume = run
         }

@@ -75,7 +75,9 @@ struct IngestCommand: ExecutableCommand {
     }
 
     /// The request of the run to resume, in place of the command's own inputs and scope.
-    private func resumedRequest(_ request: IngestRequest, stages: Ingestion.Stages) async throws(KelterError) -> IngestRequest {
+    private func resumedRequest(_ request: IngestRequest, stages: Ingestion.Stages) async throws(KelterError)
+        -> IngestRequest
+    {
         guard let run = request.resume else { return request }
         let record = try await stages.store.run(run, tenant: request.caller.tenant)
         guard record.kind == "ingest" else {

@@ -9,7 +9,8 @@ struct UpCommand: ExecutableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up",
         abstract: "Starts the embedded PostgreSQL and embedding endpoint.",
-        discussion: "Does nothing where they run already. Services configured by RAG_DATABASE_URL or LITELLM_BASE_URL are left alone."
+        discussion:
+            "Does nothing where they run already. Services configured by RAG_DATABASE_URL or LITELLM_BASE_URL are left alone."
     )
 
     @OptionGroup var common: CommonOptions

@@ -54,7 +54,7 @@ struct Services: Sendable {
         let store = try await unverifiedStore()
         do throws(KelterError) {
             try await store.verifySchema()
-        } catch where isEmbedded && error.code == .schemaMissing {
+        } catch  where isEmbedded && error.code == .schemaMissing {
             try await store.applySchema(hnsw: hnsw)
         }
         return store

@@ -45,7 +45,8 @@ struct StatusCommand: ExecutableCommand {
             text: table([
                 [
                     "postgres", postgres.isRunning ? "running" : "stopped", postgres.url,
-                    postgres.server.map { "PostgreSQL \($0.version), pgvector \($0.pgvector ?? "not installed")" } ?? "",
+                    postgres.server.map { "PostgreSQL \($0.version), pgvector \($0.pgvector ?? "not installed")" }
+                        ?? "",
                 ],
                 [
                     "embeddings", embeddings.isRunning ? "running" : "stopped", embeddings.baseURL ?? "-",

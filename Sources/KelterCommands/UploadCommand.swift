@@ -20,7 +20,10 @@ struct UploadCommand: ExecutableCommand {
     @Option(help: ArgumentHelp("A metadata file that takes the place of the file's own .meta.json.", valueName: "file"))
     var meta: String?
 
-    @Option(name: .customLong("external-id"), help: "The file's identifier; default: that of the metadata, else a digest.")
+    @Option(
+        name: .customLong("external-id"),
+        help: "The file's identifier; default: that of the metadata, else a digest."
+    )
     var externalID: String?
 
     @Option(help: "The embedding profile.")
@@ -54,7 +57,8 @@ struct UploadCommand: ExecutableCommand {
     private func text(_ report: UploadReport) -> String {
         var lines = ["\(report.outcome.rawValue): \(report.externalID) in \(spoken(report.duration))"]
         let collections = report.scope.collections.map(\.description).joined(separator: ", ")
-        var scope = "  scope: \(collections.isEmpty ? "no collection" : collections) (from \(report.scope.origin.rawValue)"
+        var scope =
+            "  scope: \(collections.isEmpty ? "no collection" : collections) (from \(report.scope.origin.rawValue)"
         if !report.scope.ignored.isEmpty {
             scope += "; ignored: \(report.scope.ignored.map(\.rawValue).joined(separator: ", "))"
         }
@@ -73,7 +77,12 @@ struct UploadCommand: ExecutableCommand {
     private func checkedExternalID(_ text: String) throws(KelterError) -> String {
         let value = trimmed(text)
         guard (1...2048).contains(value.utf8.count) else {
-            throw KelterError(.usage, "The external identifier is blank or too long.", subject: "--external-id", fix: "Give 1 to 2048 bytes.")
+            throw KelterError(
+                .usage,
+                "The external identifier is blank or too long.",
+                subject: "--external-id",
+                fix: "Give 1 to 2048 bytes."
+            )
         }
         return value
     }

@@ -15,6 +15,8 @@ extension Store {
     /// - Parameters:
     ///   - sql: The statement.
     ///   - tenant: Whose rows a role bound by row level security sees.
+    /// - Returns: The rows, each with its columns in order.
+    /// - Throws: ``KelterError`` with ``ErrorCode/databaseError`` and others.
     package func rows(_ sql: String, tenant: Tenant? = nil) async throws(KelterError) -> [[String?]] {
         try await reporting { () async throws(DatabaseFailure) in
             try await session { connection throws(DatabaseFailure) in

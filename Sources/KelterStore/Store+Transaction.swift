@@ -18,6 +18,8 @@ extension Store {
     ///   - tenant: Whose rows the transaction may see and write.
     ///   - preparing: Runs on the same connection before the transaction begins.
     ///   - body: The statements.
+    /// - Returns: What the closure returned in the attempt that was committed.
+    /// - Throws: The failure of the last attempt.
     func transaction<Value: Sendable>(
         tenant: Tenant,
         preparing: @Sendable (isolated Connection) throws(DatabaseFailure) -> Void = { _ in },

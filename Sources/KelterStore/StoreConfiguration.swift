@@ -2,17 +2,27 @@
 package struct StoreConfiguration: Sendable {
     /// A PostgreSQL URL or `key=value` string; it may hold a password and is never printed.
     package var url: String
-    /// The schema of the vector space. Default `rag`.
+    /// The schema of the vector space.
+    ///
+    /// Default `rag`.
     package var schema: String
     /// The width of the vectors.
     package var dimension: Int
-    /// Connections at most, each with a thread of its own. Default 4.
+    /// Connections at most, each with a thread of its own.
+    ///
+    /// Default 4.
     package var poolSize: Int
-    /// How long one statement may take; schema work is not bound by it. Default 15 s.
+    /// How long one statement may take; schema work is not bound by it.
+    ///
+    /// Default 15 s.
     package var statementTimeout: Duration
-    /// How often a transaction is tried when the database deadlocks, restarts or cannot be reached. Default 3.
+    /// How often a transaction is tried when the database deadlocks, restarts or cannot be reached.
+    ///
+    /// Default 3.
     package var attempts: Int
-    /// The longest wait before the second attempt; it doubles with each attempt. Default 50 ms.
+    /// The longest wait before the second attempt; it doubles with each attempt.
+    ///
+    /// Default 50 ms.
     package var retryBaseDelay: Duration
 
     package init(

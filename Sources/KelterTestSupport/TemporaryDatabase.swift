@@ -3,8 +3,8 @@ package import KelterStore
 
 /// A database of its own for one test, on the test process's server; dropped at the end.
 ///
-/// The server's URL belongs to a superuser. ``applicationStore(poolSize:)`` gives a store that connects as a role without privileges
-/// beyond those of the application, so that row level security applies.
+/// The server's URL belongs to a superuser. ``applicationStore(poolSize:)`` gives a store that connects as a role without
+/// privileges beyond those of the application, so that row level security applies.
 package struct TemporaryDatabase: Sendable {
     /// The URL of the database for the superuser.
     package let url: String
@@ -20,6 +20,8 @@ package struct TemporaryDatabase: Sendable {
     ///   - poolSize: Connections of the store. Default 4.
     ///   - appliesSchema: Whether the tables are created. Default `true`.
     ///   - body: The test.
+    /// - Returns: What the test returned.
+    /// - Throws: What the test threw, or why there is no database.
     package static func with<Value>(
         dimension: Int = 8,
         poolSize: Int = 4,

@@ -26,7 +26,8 @@ import Testing
         (["query", "  "], "missing_question"), (["query", "x", "--top-k", "11"], "USAGE"),
         (["ingest", "/etc/hostname", "--max-delete", "many"], "USAGE"),
         (["ingest", "/etc/hostname", "--jobs", "0"], "USAGE"), (["ingest", "--resume", "x"], "USAGE"),
-        (["schema", "print", "--dimension", "5000"], "SETTING_INVALID"), (["schema", "print", "--schema", "A"], "SETTING_INVALID"),
+        (["schema", "print", "--dimension", "5000"], "SETTING_INVALID"),
+        (["schema", "print", "--schema", "A"], "SETTING_INVALID"),
     ])
     func `Bad usage ends with 2 and a code`(arguments: [String], code: String) async throws {
         try await World.with { world in
@@ -44,7 +45,9 @@ import Testing
             let result = try await world.kelter("upload", file, "--json", environment: ["EMBEDDINGS_BATCH_SIZE": "0"])
             #expect(result.exitCode == 2)
             let detail = try result.json["error"]?["detail"]?.string ?? ""
-            #expect(detail.contains("EMBEDDINGS_BATCH_SIZE") && detail.contains("\"0\"") && detail.contains("1 to 2048"))
+            #expect(
+                detail.contains("EMBEDDINGS_BATCH_SIZE") && detail.contains("\"0\"") && detail.contains("1 to 2048")
+            )
             #expect(world.endpoint.log.requests == 0)
         }
     }
@@ -54,7 +57,10 @@ import Testing
             let file = try world.write("a.txt", "Text")
             for command in ["upload", "ingest"] {
                 let result = try await world.kelter(
-                    command, file, "--json", environment: ["LITELLM_BASE_URL": "http://127.0.0.1:9/v1"]
+                    command,
+                    file,
+                    "--json",
+                    environment: ["LITELLM_BASE_URL": "http://127.0.0.1:9/v1"]
                 )
                 #expect(result.exitCode == 3, "\(result.output)")
                 #expect(try result.json["error"]?["code"]?.string == "EMBEDDING_UNREACHABLE")
@@ -69,7 +75,12 @@ import Testing
         options.apiKey = "sk-right"
         try await World.with(options) { world in
             let file = try world.write("a.txt", "Text")
-            let result = try await world.kelter("ingest", file, "--json", environment: ["LITELLM_MASTER_KEY": "sk-wrong"])
+            let result = try await world.kelter(
+                "ingest",
+                file,
+                "--json",
+                environment: ["LITELLM_MASTER_KEY": "sk-wrong"]
+            )
             #expect(result.exitCode == 3)
             #expect(try result.json["error"]?["code"]?.string == "EMBEDDING_UNAUTHORISED")
             #expect(result.messages.contains("LITELLM_MASTER_KEY"))
@@ -85,7 +96,12 @@ import Testing
             let other = try FaultInjectingEndpoint(dimension: 100)
             defer { other.stop() }
             let file = try world.write("a.txt", "Text")
-            let result = try await world.kelter("ingest", file, "--json", environment: ["LITELLM_BASE_URL": other.baseURL])
+            let result = try await world.kelter(
+                "ingest",
+                file,
+                "--json",
+                environment: ["LITELLM_BASE_URL": other.baseURL]
+            )
             #expect(result.exitCode == 4, "\(result.output)")
             #expect(try result.json["error"]?["code"]?.string == "INGEST_VECTOR_DIMENSION_MISMATCH")
             try await expectNothingStored(world)
@@ -106,7 +122,9 @@ import Testing
         try await World.with { world in
             let file = try world.write("a.txt", "Text")
             let result = try await world.kelter(
-                "ingest", file, "--json",
+                "ingest",
+                file,
+                "--json",
                 environment: ["RAG_DATABASE_URL": "postgresql://kelter:geheim@127.0.0.1:9/kelter"]
             )
             #expect(result.exitCode == 3)

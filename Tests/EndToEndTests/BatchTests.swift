@@ -47,8 +47,14 @@ import Testing
     @Test func `A bad file never stops or loses another`() async throws {
         try await World.with { world in
             try tree(world, files: 120)
-            try world.write("bad/rubbish.txt", bytes: (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 167 ^ ($0 >> 3)) })
-            try world.write("bad/latin.txt", bytes: Array("Gr".utf8) + [0xFC, 0xDF] + Array("e aus K\u{F6}ln".unicodeScalars.map { UInt8($0.value) }))
+            try world.write(
+                "bad/rubbish.txt",
+                bytes: (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 167 ^ ($0 >> 3)) }
+            )
+            try world.write(
+                "bad/latin.txt",
+                bytes: Array("Gr".utf8) + [0xFC, 0xDF] + Array("e aus K\u{F6}ln".unicodeScalars.map { UInt8($0.value) })
+            )
             try world.write("bad/empty.txt", "")
             try world.write("bad/spaces.md", " \n\t\n")
             try world.write("bad/picture.txt", bytes: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13])
@@ -60,7 +66,10 @@ import Testing
             try world.write("bad/foreign.md.meta.json", #"{"tenant_id": "somebody-else"}"#)
             try world.write("bad/orphan.meta.json", "{}")
             let paragraph = "<p>" + String(repeating: "Ein Satz über die Wartung der Anlage. ", count: 30) + "</p>\n"
-            try world.write("bad/large.html", "<html><body>" + String(repeating: paragraph, count: 44_000) + "</body></html>")
+            try world.write(
+                "bad/large.html",
+                "<html><body>" + String(repeating: paragraph, count: 44_000) + "</body></html>"
+            )
             symlink("/etc/hostname", "\(world.documents)/bad/link.txt")
 
             let result = try await world.kelter("ingest", world.documents, "--json", "--report", world.home + "/report")
@@ -79,10 +88,12 @@ import Testing
             let skipped = (report["skipped"]?.array ?? []).reduce(into: [String: String]()) {
                 $0[$1["external_id"]?.string ?? ""] = $1["reason"]?.string
             }
-            #expect(skipped == [
-                "bad/empty.txt": "no_text", "bad/spaces.md": "no_text", "bad/orphan.meta.json": "orphan_sidecar",
-                "bad/link.txt": "symbolic_link",
-            ])
+            #expect(
+                skipped == [
+                    "bad/empty.txt": "no_text", "bad/spaces.md": "no_text", "bad/orphan.meta.json": "orphan_sidecar",
+                    "bad/link.txt": "symbolic_link",
+                ]
+            )
             #expect(failures.count == 6)
             // The 50 MB page is read like any other.
             #expect(outcomes(report) == ["inserted": 121, "failed": 6, "skipped": 4])
@@ -225,18 +236,23 @@ import Testing
         try await World.with { world in
             try tree(world, files: 40)
             _ = try await world.kelter("ingest", world.documents, "--json")
-            for number in 0..<3 { try FileManager.default.removeItem(atPath: "\(world.documents)/part-0/doc-\(number).txt") }
+            for number in 0..<3 {
+                try FileManager.default.removeItem(atPath: "\(world.documents)/part-0/doc-\(number).txt")
+            }
             let plain = try await world.kelter("ingest", world.documents, "--json").json
             #expect(outcomes(plain) == ["unchanged": 37])
             let synced = try await world.kelter("ingest", world.documents, "--sync", "--json").json
             #expect(outcomes(synced) == ["unchanged": 37, "deleted": 3] && synced["balanced"] == .bool(true))
             #expect(try await world.count("SELECT count(*) FROM rag.documents WHERE deleted_at IS NULL") == 37)
-            for number in 3..<13 { try FileManager.default.removeItem(atPath: "\(world.documents)/part-0/doc-\(number).txt") }
+            for number in 3..<13 {
+                try FileManager.default.removeItem(atPath: "\(world.documents)/part-0/doc-\(number).txt")
+            }
             let refused = try await world.kelter("ingest", world.documents, "--sync", "--json")
             #expect(refused.exitCode == 4)
             #expect(try refused.json["error"]?["code"]?.string == "SYNC_REFUSED")
             #expect(try await world.count("SELECT count(*) FROM rag.documents WHERE deleted_at IS NULL") == 37)
-            let allowed = try await world.kelter("ingest", world.documents, "--sync", "--max-delete", "50%", "--json").json
+            let allowed = try await world.kelter("ingest", world.documents, "--sync", "--max-delete", "50%", "--json")
+                .json
             #expect(outcomes(allowed) == ["unchanged": 27, "deleted": 10])
         }
     }
@@ -246,7 +262,12 @@ import Testing
         options.script = .fraction(0.3, seed: 7, of: [.status(500), .status(429), .cutConnection(after: 100), .reset])
         try await World.with(options) { world in
             try tree(world, files: 600)
-            let report = try await world.kelter("ingest", world.documents, "--json", environment: ["RAG_RETRY_ATTEMPTS": "12"]).json
+            let report = try await world.kelter(
+                "ingest",
+                world.documents,
+                "--json",
+                environment: ["RAG_RETRY_ATTEMPTS": "12"]
+            ).json
             #expect(outcomes(report) == ["inserted": 600])
             try await IndependentCheck(world).run()
         }

@@ -54,7 +54,11 @@ import Testing
         // The proxy changes nothing: the same text straight to the model gives the same vector.
         let status = try await KelterProcess.run(["status", "--json"], environment: embedded).json
         let store = try Store(
-            configuration: StoreConfiguration(url: status["postgres"]?["url"]?.string ?? "", dimension: 384, poolSize: 1)
+            configuration: StoreConfiguration(
+                url: status["postgres"]?["url"]?.string ?? "",
+                dimension: 384,
+                poolSize: 1
+            )
         )
         _ = try await KelterProcess.run(
             ["upload", document.path, "--collection", "6f1c1d9e-0d5a-4b7e-9a53-2f1f6f0f7c11", "--json"],
@@ -105,7 +109,9 @@ private struct LiteLLMProxy {
         let url = try #require(URL(string: "http://127.0.0.1:\(port)/health/liveliness"))
         for _ in 0..<600 {
             if ChildProcess.endedStatus(of: pid) != nil { break }
-            if let (_, response) = try? await URLSession.shared.data(from: url), (response as? HTTPURLResponse)?.statusCode == 200 {
+            if let (_, response) = try? await URLSession.shared.data(from: url),
+                (response as? HTTPURLResponse)?.statusCode == 200
+            {
                 return
             }
             try await Task.sleep(for: .milliseconds(200))

@@ -29,7 +29,8 @@ import Testing
         try result.get()
     }
 
-    @Test func `Samples become searchable, a second run sends nothing, and the data outlives the servers`() async throws {
+    @Test func `Samples become searchable, a second run sends nothing, and the data outlives the servers`() async throws
+    {
         try await withHome { environment in
             func kelter(_ arguments: String...) async throws -> KelterProcess.Result {
                 try await KelterProcess.run(arguments, environment: environment)

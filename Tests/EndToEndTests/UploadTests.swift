@@ -58,18 +58,32 @@ import Testing
             let file = try world.write("urlaub.md", text)
             let header = "X-Collection-ID: \(a)"
             let body = try await world.kelter("upload", file, "--header", header, "--collection", b, "--json").json
-            #expect(body["scope"] == .object([
-                ("collection_ids", .array([.string(b)])), ("origin", .string("body")),
-                ("ignored", .array([.string("header")])),
-            ]))
+            #expect(
+                body["scope"]
+                    == .object([
+                        ("collection_ids", .array([.string(b)])), ("origin", .string("body")),
+                        ("ignored", .array([.string("header")])),
+                    ])
+            )
             #expect(try await collections(world, body) == [[b, b, b, b]])
             let list = try await world.kelter(
-                "upload", file, "--header", header, "--collection", b, "--collections", "\(a),\(b)", "--json"
+                "upload",
+                file,
+                "--header",
+                header,
+                "--collection",
+                b,
+                "--collections",
+                "\(a),\(b)",
+                "--json"
             ).json
-            #expect(list["scope"] == .object([
-                ("collection_ids", .array([.string(a), .string(b)])), ("origin", .string("list")),
-                ("ignored", .array([.string("body"), .string("header")])),
-            ]))
+            #expect(
+                list["scope"]
+                    == .object([
+                        ("collection_ids", .array([.string(a), .string(b)])), ("origin", .string("list")),
+                        ("ignored", .array([.string("body"), .string("header")])),
+                    ])
+            )
             #expect(list["documents"]?.array?.compactMap { $0["outcome"]?.string } == ["inserted", "unchanged"])
             #expect(try await collections(world, list) == [[a, a, a, a], [b, b, b, b]])
         }
@@ -136,7 +150,8 @@ import Testing
     @Test func `Unchanged chunks keep their vectors when a document is replaced`() async throws {
         try await World.with { world in
             let sections = (0..<12).map { section in
-                "## Abschnitt \(section)\n\n" + String(repeating: "Satz \(section) über Wartung und Pflege der Anlage. ", count: 40)
+                "## Abschnitt \(section)\n\n"
+                    + String(repeating: "Satz \(section) über Wartung und Pflege der Anlage. ", count: 40)
             }
             let file = try world.write("a.md", sections.joined(separator: "\n\n"))
             let first = try await world.kelter("upload", file, "--external-id", "a", "--json").json

@@ -101,7 +101,8 @@ struct ConcurrencyTests {
                 try await database.store.rows(
                     """
                     SELECT d.external_id, d.hash, d.metadata_hash, d.deleted_at IS NULL,
-                        (SELECT string_agg(s.external_id, ',' ORDER BY s.external_id) FROM rag.sources s WHERE s.document_id = d.id),
+                        (SELECT string_agg(s.external_id, ',' ORDER BY s.external_id)
+                            FROM rag.sources s WHERE s.document_id = d.id),
                         (SELECT string_agg(c.text, ',' ORDER BY c.ordinal) FROM rag.chunks c WHERE c.document_id = d.id)
                     FROM rag.documents d WHERE d.tenant_id = '\(tenant.rowID)' ORDER BY 1, 2
                     """

@@ -97,7 +97,8 @@ struct SearchTests {
         try await TemporaryDatabase.with { database in
             let store = database.store
             let (large, small) = (Fixture.collection(1), Fixture.collection(2))
-            // 1,200 documents close to the question outside, 12 far from it inside: the index meets the near ones first.
+            // 1,200 documents close to the question outside, 12 far from it inside: the index meets the near ones
+            // first.
             let near = (0..<1_200).map { index in
                 Fixture.item(
                     "n\(index)",

@@ -102,7 +102,10 @@ struct WriteTests {
             _ = try await store.write([Fixture.item("a", "1"), Fixture.item("b", "2")], run: nil, tenant: tenant)
             _ = try await store.write([Fixture.item("a", "2"), Fixture.item("b", "1")], run: nil, tenant: tenant)
             let rows = try await store.rows(
-                "SELECT s.external_id, min(c.text) FROM rag.sources s JOIN rag.chunks c USING (document_id) GROUP BY 1 ORDER BY 1"
+                """
+                SELECT s.external_id, min(c.text) FROM rag.sources s JOIN rag.chunks c USING (document_id)
+                GROUP BY 1 ORDER BY 1
+                """
             )
             #expect(rows == [["a", "2 eins"], ["b", "1 eins"]])
             #expect(try await store.violations() == [])
@@ -119,7 +122,10 @@ struct WriteTests {
             let shifted = zip(names, ["b", "c", "d", "new"]).reversed().map { Fixture.item($0, $1) }
             _ = try await store.write(shifted, run: nil, tenant: tenant)
             let rows = try await store.rows(
-                "SELECT s.external_id, min(c.text) FROM rag.sources s JOIN rag.chunks c USING (document_id) GROUP BY 1 ORDER BY 1"
+                """
+                SELECT s.external_id, min(c.text) FROM rag.sources s JOIN rag.chunks c USING (document_id)
+                GROUP BY 1 ORDER BY 1
+                """
             )
             #expect(rows == [["a", "b eins"], ["b", "c eins"], ["c", "d eins"], ["d", "new eins"]])
             #expect(try await store.violations() == [])

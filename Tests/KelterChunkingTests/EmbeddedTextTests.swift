@@ -56,7 +56,35 @@ struct EmbeddedTextTests {
     @Test("texts with combining marks take the full way")
     func combining() {
         for text in ["e\u{301}", "\u{1100}\u{1161}", "\u{0928}\u{093C}", "\u{2126}", "\u{1D15E}", "\u{F900}"] {
-            #expect(!Array(text.utf8).withUnsafeBufferPointer { CanonicalComposition.isCertainlyComposed($0) })
+            #expect(
+                Array(text.utf8).withUnsafeBufferPointer { CanonicalComposition.firstUncertain($0, from: 0) } != nil
+            )
         }
+    }
+
+    @Test("long texts are composed in windows as they would be as a whole", arguments: 0..<40 as Range<UInt64>)
+    func windows(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        let parts = [
+            "e", "a", " ", "Wort ", "\u{301}", "\u{323}", "\u{308}", "\u{1100}", "\u{1161}", "\u{11A8}", "\u{AC00}",
+            "\u{928}\u{93C}",
+            "\u{5D0}\u{5B7}", "\u{212B}", "\u{F900}", "\u{4E00}", "\u{1F600}", "\u{9C7}\u{9BE}", "\u{E4}",
+            "\u{1E63}\u{307}", "\u{0}",
+        ]
+        let text = (0..<Int.random(in: 0...2000, using: &generator)).map { _ in
+            parts.randomElement(using: &generator) ?? ""
+        }.joined()
+        var bytes = Array(text.utf8)
+        CanonicalComposition.normalise(&bytes)
+        #expect(bytes == Array(text.precomposedStringWithCanonicalMapping.utf8))
+    }
+
+    @Test("a letter with 200,000 marks takes no noticeable time and keeps all marks")
+    func manyMarks() {
+        var bytes = Array(("x" + String(repeating: "\u{324}\u{33A}", count: 100_000)).utf8)
+        let count = bytes.count
+        let time = ContinuousClock().measure { CanonicalComposition.normalise(&bytes) }
+        #expect(bytes.count == count)
+        #expect(time < .seconds(20))
     }
 }

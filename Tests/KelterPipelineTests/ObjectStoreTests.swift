@@ -30,7 +30,9 @@ import Testing
         let uploads = directory.path + "/objects/t/c/uploads"
         #expect(try FileManager.default.contentsOfDirectory(atPath: uploads).sorted() == ["x.meta.json", "x.txt"])
         #expect(FileManager.default.contentsEqual(atPath: source, andPath: uploads + "/x.txt"))
-        #expect(try String(contentsOfFile: uploads + "/x.meta.json", encoding: .utf8) == "{\n  \"external_id\": \"ä\"\n}\n")
+        #expect(
+            try String(contentsOfFile: uploads + "/x.meta.json", encoding: .utf8) == "{\n  \"external_id\": \"ä\"\n}\n"
+        )
     }
 
     @Test func `A place that cannot be written is named`() throws {

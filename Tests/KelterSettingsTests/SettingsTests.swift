@@ -73,7 +73,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("EMBEDDINGS_BATCHSIZE: 3", 1), ("\n\n- a\n- b\n", 3), ("a: [1, 2]\n", 1), ("EMBEDDINGS_DIM: 384\nx: {y: 1}\n", 2),
+        ("EMBEDDINGS_BATCHSIZE: 3", 1), ("\n\n- a\n- b\n", 3), ("a: [1, 2]\n", 1),
+        ("EMBEDDINGS_DIM: 384\nx: {y: 1}\n", 2),
         ("a: 'open", 1),
     ])
     func `A bad configuration file is refused with its line`(text: String, line: Int) {
@@ -102,15 +103,18 @@ import Testing
         ("postgresql://u:p@h/db", "postgresql://u:********@h/db"), ("postgresql://u@h/db", "postgresql://u@h/db"),
         ("host=h user=u password=p dbname=d", "host=h user=u password=******** dbname=d"),
         ("postgresql:///db?user=u&password=p&host=h", "postgresql:///db?user=u&password=********&host=h"),
-        ("postgresql://u:p:q@h/db", "postgresql://u:********@h/db"), ("postgresql://[::1]:5432/db", "postgresql://[::1]:5432/db"),
+        ("postgresql://u:p:q@h/db", "postgresql://u:********@h/db"),
+        ("postgresql://[::1]:5432/db", "postgresql://[::1]:5432/db"),
     ])
     func `Passwords in addresses are masked`(url: String, expected: String) {
         #expect(maskedPassword(url) == expected)
     }
 
     @Test func `Of an unknown model bytes are counted and no prefix is added`() throws {
-        let profile = try Settings(environment: ["EMBEDDINGS_MODEL_PRIMARY": "text-embedding-3-small", "EMBEDDINGS_DIM": "1536"])
-            .profile
+        let profile = try Settings(environment: [
+            "EMBEDDINGS_MODEL_PRIMARY": "text-embedding-3-small", "EMBEDDINGS_DIM": "1536",
+        ])
+        .profile
         #expect(profile.tokenizer == .bytes && profile.passagePrefix.isEmpty && profile.queryPrefix.isEmpty)
         #expect(profile.dimension == 1536)
     }

@@ -183,7 +183,9 @@ extension SentenceBoundaries {
         matches(index, [0xC2, 0xA0]) || matches(index, [0xE2, 0x80, 0xAF])
     }
 
-    /// The bytes of a quote at an index, 0 when there is none. Which quotes open and which close depends on the language.
+    /// The bytes of a quote at an index, 0 when there is none.
+    ///
+    /// Which quotes open and which close depends on the language.
     private func quoteLength(at index: Int) -> Int {
         switch text[index] {
         case UInt8(ascii: "\""), UInt8(ascii: "'"): return 1

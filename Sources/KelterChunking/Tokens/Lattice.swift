@@ -74,11 +74,8 @@ struct Lattice: ~Copyable {
 
     /// Enters every piece that begins at a byte of the word.
     ///
-    /// - Parameters:
-    ///   - node: Where the trie is entered.
-    ///   - depth: The bytes of a piece that lead to that node.
-    ///   - score: The sum up to the beginning of the piece.
-    ///   - tokens: The pieces of the way, the new one included.
+    /// The trie is entered at `node`, to which the first `depth` bytes of a piece lead. The sum of scores up to the
+    /// beginning of the piece is `score`; `tokens` counts the pieces of the way, the new one included.
     @inline(__always)
     private func follow(
         _ word: UnsafeBufferPointer<UInt8>,

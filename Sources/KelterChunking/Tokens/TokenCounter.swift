@@ -4,7 +4,7 @@ package import KelterModel
 package protocol TokenCounter: Sendable {
     /// The tokens of a text without special tokens.
     ///
-    /// - Parameter text: UTF-8. The memory of the caller, read only during the call.
+    /// The text is UTF-8, read only during the call.
     func count(_ text: Span<UInt8>) -> Int
 
     /// Special tokens put around every input, such as `<s>` and `</s>`.
@@ -32,6 +32,7 @@ package enum Tokenizers {
     /// - Parameters:
     ///   - kind: The tokenizer a profile names.
     ///   - weightsFile: The embedded model's weights file, needed by ``EmbeddingProfile/Tokenizer/xlmRoberta`` only.
+    /// - Returns: The counter, which may be shared by all tasks.
     /// - Throws: ``KelterError`` with ``ErrorCode/partMissing`` when the weights file is needed and not given, and the
     ///   errors of ``XLMRobertaTokenizer/init(weightsFile:)``.
     package static func make(

@@ -9,9 +9,15 @@ struct RunReportView {
     var text: String {
         var lines: [String] = []
         let title = isPlan ? "Plan" : "Run \(report.run) \(report.status.rawValue)"
-        lines.append("\(title): \(report.found) files in \(spoken(report.duration)), \(spoken(bytes: report.bytes)) read")
+        lines.append(
+            "\(title): \(report.found) files in \(spoken(report.duration)), \(spoken(bytes: report.bytes)) read"
+        )
         let outcomes = Outcome.allCases.filter { report.outcomes[$0] > 0 }
-        lines.append("  " + (outcomes.isEmpty ? "nothing found" : outcomes.map { "\(report.outcomes[$0]) \($0)" }.joined(separator: ", ")))
+        lines.append(
+            "  "
+                + (outcomes.isEmpty
+                    ? "nothing found" : outcomes.map { "\(report.outcomes[$0]) \($0)" }.joined(separator: ", "))
+        )
         if isPlan {
             lines.append(
                 "  would embed \(report.chunks) chunks with \(report.plannedTokens ?? 0) tokens; nothing was stored"

@@ -90,7 +90,12 @@ func isDirectory(_ path: String, named input: String) throws(KelterError) -> Boo
     case S_IFDIR: return true
     case S_IFREG: return false
     default:
-        throw KelterError(.missingFile, "It is neither a file nor a directory.", subject: input, fix: "Give a file or directory.")
+        throw KelterError(
+            .missingFile,
+            "It is neither a file nor a directory.",
+            subject: input,
+            fix: "Give a file or directory."
+        )
     }
 }
 

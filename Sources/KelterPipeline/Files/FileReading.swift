@@ -124,5 +124,10 @@ private func status(of descriptor: Int32, _ path: String) throws(KelterError) ->
 }
 
 func changed(_ path: String) -> KelterError {
-    KelterError(.fileChanged, "The file changed while it was read.", subject: path, fix: "Ingest it again when it is complete.")
+    KelterError(
+        .fileChanged,
+        "The file changed while it was read.",
+        subject: path,
+        fix: "Ingest it again when it is complete."
+    )
 }

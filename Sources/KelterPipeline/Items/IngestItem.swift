@@ -30,7 +30,9 @@ struct ItemFailure: Error {
     let error: KelterError
 }
 
-/// Turns found files into items: sidecar, scope, size and digest. Blocks; runs on ``IOThreads``.
+/// Turns found files into items: sidecar, scope, size and digest.
+///
+/// Blocks; runs on ``IOThreads``.
 struct ItemReader: Sendable {
     /// How an item without `external_id` in its metadata is named.
     enum Naming: Sendable {

@@ -107,7 +107,9 @@ actor Batch {
         let items = await read(files)
         guard !items.isEmpty else { return [] }
         do throws(KelterError) {
-            var verdicts = try await ingestion.stages.store.probe(items.flatMap(\.keys), tenant: request.caller.tenant)[...]
+            var verdicts = try await ingestion.stages.store.probe(items.flatMap(\.keys), tenant: request.caller.tenant)[
+                ...
+            ]
             return items.map { item in
                 let count = item.scope.targets.count
                 defer { verdicts = verdicts.dropFirst(count) }

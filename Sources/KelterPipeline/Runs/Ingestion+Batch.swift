@@ -42,7 +42,9 @@ extension Ingestion {
                 failure = error
             }
         }
-        if failure == nil, request.sync, progress.snapshot.isWalkFinished, progress.snapshot.error == nil, !Task.isCancelled {
+        if failure == nil, request.sync, progress.snapshot.isWalkFinished, progress.snapshot.error == nil,
+            !Task.isCancelled
+        {
             do throws(KelterError) {
                 try await batch.deleteMissing()
             } catch {

@@ -34,7 +34,13 @@ extension Ingestion {
         let item = try await read(request)
         let tenant = request.caller.tenant
         let run = RowID.version7(milliseconds: millisecondsSince1970())
-        var report = UploadReport(run: run, outcome: .failed, externalID: item.externalID, hash: item.content.hash, scope: item.scope)
+        var report = UploadReport(
+            run: run,
+            outcome: .failed,
+            externalID: item.externalID,
+            hash: item.content.hash,
+            scope: item.scope
+        )
 
         let verdicts = try await stages.store.probe(item.keys, tenant: tenant)
         try await stages.store.beginRun(
@@ -78,7 +84,8 @@ extension Ingestion {
 
     private func read(_ request: UploadRequest) async throws(KelterError) -> IngestItem {
         var tree = try FileTree(inputs: [request.path])
-        guard try !isDirectory(resolvedPath(request.path), named: request.path), case .file(let file)? = tree.next(1).first
+        guard try !isDirectory(resolvedPath(request.path), named: request.path),
+            case .file(let file)? = tree.next(1).first
         else {
             throw KelterError(
                 .missingFile,
@@ -113,7 +120,9 @@ extension Ingestion {
         case .done(let results, let reused):
             report.cacheHits = reused
             try await add(results.map(\.result), item, request: request, objects: objects, to: &report)
-            ledgerItems = zip(item.scope.targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) }
+            ledgerItems = zip(item.scope.targets, results).filter { !$1.isRecorded }.map {
+                RunItem(item, $0, $1.result)
+            }
         case .skipped(.interrupted):
             throw KelterError(.interrupted, "The upload was interrupted.", fix: "Repeat the command.")
         case .skipped(let reason):
@@ -146,7 +155,13 @@ extension Ingestion {
             if let error = result.error { report.error = error }
             var path: String?
             if let document = result.document {
-                path = try await storeObjects(of: item, document, collection, tenant: request.caller.tenant, in: objects)
+                path = try await storeObjects(
+                    of: item,
+                    document,
+                    collection,
+                    tenant: request.caller.tenant,
+                    in: objects
+                )
             }
             report.documents.append(
                 UploadReport.Document(

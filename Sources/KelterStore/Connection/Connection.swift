@@ -90,8 +90,8 @@ extension Connection {
         do throws(DatabaseFailure) {
             // Tables are always named with their schema; `public` holds the extensions' types and operators.
             try run(
-                "SET search_path TO public, pg_temp; SET client_min_messages TO warning; SET standard_conforming_strings TO on; "
-                    + "SET statement_timeout TO \(configuration.statementTimeoutMilliseconds)"
+                "SET search_path TO public, pg_temp; SET client_min_messages TO warning; "
+                    + "SET standard_conforming_strings TO on; SET statement_timeout TO \(configuration.statementTimeoutMilliseconds)"
             )
         } catch {
             close()
@@ -123,6 +123,8 @@ extension Connection {
     ///   - sql: The statement, with `$1`, `$2` … for the parameters.
     ///   - parameters: The values, sent in binary.
     ///   - resultFormat: 1 for binary rows, 0 for text.
+    /// - Returns: The rows, valid as long as they are held.
+    /// - Throws: ``DatabaseFailure``.
     func query(
         _ sql: String,
         _ parameters: [Parameter] = [],
@@ -162,6 +164,7 @@ extension Connection {
     ///   - sql: `COPY … FROM STDIN (FORMAT binary)`.
     ///   - count: How many rows follow.
     ///   - write: Appends the field count and the fields of one row.
+    /// - Throws: ``DatabaseFailure``; the session is usable again unless the connection broke.
     func copy(
         _ sql: String,
         count: Int,

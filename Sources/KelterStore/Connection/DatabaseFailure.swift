@@ -25,8 +25,10 @@ enum DatabaseFailure: Error, Sendable, Equatable {
         return true
     }
 
-    /// Whether the data of a statement was refused, so that other data may be accepted: classes 22 (data exception),
-    /// 23 (constraint) and 54 (program limit). A broken foreign key is not one: the store sets them all itself.
+    /// Whether the data of a statement was refused, so that other data may be accepted: classes 22 (data exception), 23
+    /// (constraint) and 54 (program limit).
+    ///
+    /// A broken foreign key is not one: the store sets them all itself.
     var isDataRejection: Bool {
         guard case .server(let state, _) = self, state != "23503" else { return false }
         return state.hasPrefix("22") || state.hasPrefix("23") || state.hasPrefix("54")
@@ -47,6 +49,7 @@ extension DatabaseFailure {
     /// The failure as it is told to a user.
     ///
     /// - Parameter place: Host and database, without a password.
+    /// - Returns: An error without row data.
     func error(place: String) -> KelterError {
         switch self {
         case .connection(let reason):

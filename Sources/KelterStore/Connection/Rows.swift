@@ -1,7 +1,9 @@
 import CLibPQ
 import KelterModel
 
-/// The answer of one statement, in binary format. Lives inside one use of a connection.
+/// The answer of one statement, in binary format.
+///
+/// Lives inside one use of a connection.
 ///
 /// Columns are read by position with the type the statement gives them; a NULL is `nil`.
 struct Rows: ~Copyable {

@@ -6,7 +6,8 @@ import KelterModel
 enum GuardQuery {
     /// The identifiers of all documents that a key's source, name or hash leads to.
     ///
-    /// Parameters: $1 tenant, $2 names and $3 hashes outside collections, $4 collections, $5 names and $6 hashes inside.
+    /// Parameters: $1 tenant, $2 names and $3 hashes outside collections, $4 collections, $5 names and $6 hashes
+    /// inside.
     static func candidates(_ schema: SQLIdentifier) -> String {
         """
         SELECT s.document_id FROM unnest($2::text[]) k(name)

@@ -20,10 +20,12 @@ enum Ledger {
             """
             INSERT INTO \(schema).run_items
                 (run_id, tenant_id, collection_id, external_id, outcome, code, detail, document_id, bytes)
-            SELECT $1, $2, k.* FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::bigint[])
+            SELECT $1, $2, k.*
+            FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::bigint[])
                 AS k(collection_id, external_id, outcome, code, detail, document_id, bytes)
             ON CONFLICT ON CONSTRAINT run_items_key DO UPDATE SET outcome = excluded.outcome, code = excluded.code,
-                detail = excluded.detail, document_id = excluded.document_id, bytes = excluded.bytes, finished_at = now()
+                detail = excluded.detail, document_id = excluded.document_id, bytes = excluded.bytes,
+                finished_at = now()
             """,
             [
                 .uuid(run), .uuid(tenant.rowID), .uuids(items.map(\.collection)), .texts(items.map(\.externalID)),

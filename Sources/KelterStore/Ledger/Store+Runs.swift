@@ -7,7 +7,8 @@ extension Store {
         try await ledger(tenant) { connection throws(DatabaseFailure) in
             _ = try connection.execute(
                 """
-                INSERT INTO \(schema).runs (id, tenant_id, case_id, kind, status, arguments) VALUES ($1, $2, $3, $4, $5, $6)
+                INSERT INTO \(schema).runs (id, tenant_id, case_id, kind, status, arguments)
+                VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (id) DO UPDATE SET status = excluded.status, finished_at = NULL, error = NULL
                 """,
                 [
@@ -74,7 +75,9 @@ extension Store {
         let schema = schema
         return try await ledger(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
-                "SELECT outcome, count(*) FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 GROUP BY outcome",
+                """
+                SELECT outcome, count(*) FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 GROUP BY outcome
+                """,
                 [.uuid(run), .uuid(tenant.rowID)]
             )
             var counts = OutcomeCounts()

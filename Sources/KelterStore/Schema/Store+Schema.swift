@@ -38,7 +38,8 @@ extension Store {
                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'embedding' AND NOT a.attisdropped
                     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
-                        AND c.relname IN ('collections', 'documents', 'sources', 'chunks', 'embeddings', 'runs', 'run_items')
+                        AND c.relname IN
+                            ('collections', 'documents', 'sources', 'chunks', 'embeddings', 'runs', 'run_items')
                     """,
                     [.text(schema)]
                 )

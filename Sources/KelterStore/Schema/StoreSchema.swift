@@ -4,9 +4,13 @@ package import KelterModel
 package enum StoreSchema {
     /// The parameters of the HNSW index on the embeddings.
     package struct HNSW: Sendable, Equatable {
-        /// Links per node. Default 32.
+        /// Links per node.
+        ///
+        /// Default 32.
         package var m: Int
-        /// Candidates looked at while a node is inserted. Default 200.
+        /// Candidates looked at while a node is inserted.
+        ///
+        /// Default 200.
         package var efConstruction: Int
 
         package init(m: Int = 32, efConstruction: Int = 200) {
@@ -30,6 +34,7 @@ package enum StoreSchema {
     ///   - schema: The schema to create; see ``SQLIdentifier``.
     ///   - dimension: The width of the vectors, 1 to 2000.
     ///   - hnsw: m from 2 to 100 and ef_construction from 4 to 1000, at least twice m, as pgvector demands.
+    /// - Returns: The text of the script.
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
     package static func sql(schema: String, dimension: Int, hnsw: HNSW = HNSW()) throws(KelterError) -> String {
         let schema = try SQLIdentifier(schema: schema)

@@ -1,6 +1,8 @@
 package import KelterModel
 
-/// What a search may look at besides the tenant, which always applies. A case and collections together are a union.
+/// What a search may look at besides the tenant, which always applies.
+///
+/// A case and collections together are a union.
 package struct SearchFilters: Sendable, Equatable {
     package var collections: [CollectionID]
     package var caseID: String?
@@ -42,19 +44,33 @@ package struct SearchRequest: Sendable {
     package var text: String
     package var filters: SearchFilters
     package var visibility: SearchVisibility
-    /// The weight of the vector's score, 0 to 1; the words have the rest. Default 0.7.
+    /// The weight of the vector's score, 0 to 1; the words have the rest.
+    ///
+    /// Default 0.7.
     package var alpha: Double
-    /// A match needs at least this score by its vector or by its words. Default 0.15.
+    /// A match needs at least this score by its vector or by its words.
+    ///
+    /// Default 0.15.
     package var minSimilarity: Double
-    /// So many matches at most. Default 5.
+    /// So many matches at most.
+    ///
+    /// Default 5.
     package var topK: Int
-    /// Candidates by vector. Default 50.
+    /// Candidates by vector.
+    ///
+    /// Default 50.
     package var vectorLimit: Int
-    /// Candidates by words. Default 50.
+    /// Candidates by words.
+    ///
+    /// Default 50.
     package var lexicalLimit: Int
-    /// The least trigram word similarity, 0 to 1, of a candidate that no word finds. Default 0.1.
+    /// The least trigram word similarity, 0 to 1, of a candidate that no word finds.
+    ///
+    /// Default 0.1.
     package var trigramLimit: Double
-    /// How many candidates the vector index keeps while it searches, 1 to 1000. Default 80.
+    /// How many candidates the vector index keeps while it searches, 1 to 1000.
+    ///
+    /// Default 80.
     package var efSearch: Int
 
     package init(

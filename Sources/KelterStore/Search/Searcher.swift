@@ -31,8 +31,10 @@ struct Searcher: Sendable {
         _ = try connection.query(
             """
             SELECT set_config('hnsw.ef_search', $1, true), set_config('pg_trgm.word_similarity_threshold', $2, true),
-                CASE WHEN (SELECT string_to_array(substring(extversion FROM '^[0-9]+\\.[0-9]+'), '.')::int[] >= ARRAY[0, 8]
-                    FROM pg_extension WHERE extname = 'vector')
+                CASE WHEN (
+                    SELECT string_to_array(substring(extversion FROM '^[0-9]+\\.[0-9]+'), '.')::int[] >= ARRAY[0, 8]
+                    FROM pg_extension WHERE extname = 'vector'
+                )
                 THEN set_config('hnsw.iterative_scan', 'strict_order', true) END
             """,
             [.text(String(efSearch)), .text(String(min(max(request.trigramLimit, 0), 1)))]
@@ -148,7 +150,8 @@ extension Searcher {
         // Words that either language ignores say nothing in an unstemmed text either.
         let rows = try connection.query(
             """
-            SELECT websearch_to_tsquery('pg_catalog.german', $1)::text, websearch_to_tsquery('pg_catalog.english', $1)::text,
+            SELECT websearch_to_tsquery('pg_catalog.german', $1)::text,
+                websearch_to_tsquery('pg_catalog.english', $1)::text,
                 websearch_to_tsquery('pg_catalog.simple', w.words)::text, coalesce(w.words, lower($1))
             FROM (SELECT string_agg(lexeme, ' ') AS words FROM unnest(to_tsvector('pg_catalog.simple', $1))
                 WHERE to_tsvector('pg_catalog.german', lexeme) <> ''::tsvector
@@ -203,7 +206,8 @@ extension Searcher {
                 SELECT c.id, c.text_norm, c.document_id, c.ordinal
                 FROM \(schema).chunks c JOIN \(schema).documents d ON d.id = c.document_id
                 WHERE \(conditions) AND c.tenant_id = d.tenant_id AND \(plain) <% c.text_norm LIMIT 2000
-            ) s ORDER BY word_similarity(\(plain), s.text_norm) DESC, s.document_id, s.ordinal LIMIT \(request.lexicalLimit)
+            ) s ORDER BY word_similarity(\(plain), s.text_norm) DESC, s.document_id, s.ordinal
+            LIMIT \(request.lexicalLimit)
             """,
             statement.parameters
         )

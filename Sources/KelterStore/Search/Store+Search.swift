@@ -5,9 +5,9 @@ extension Store {
     ///
     /// Candidates come from the vector index and from the lexical indexes; each candidate gets both scores:
     /// - `vector` = max(0, 1 − cosine distance);
-    /// - `lexical` = max(r / (r + 0.3), (w − t) / (1 − t)), where r is `ts_rank_cd` over the question's words joined by
-    ///   OR, in the text search configuration of the chunk (a single hit counts 0.1), w is the trigram word similarity of
-    ///   the question's words, and t the trigram limit;
+    /// - `lexical` = max(r / (r + 0.3), (w − t) / (1 − t)), where r is `ts_rank_cd` over the question's words joined
+    ///   by OR, in the text search configuration of the chunk (a single hit counts 0.1), w is the trigram word
+    ///   similarity of the question's words, and t the trigram limit;
     /// - `score` = alpha · vector + (1 − alpha) · lexical; without a vector, `score` = lexical.
     ///
     /// A match needs a vector or lexical score of at least ``SearchRequest/minSimilarity``. The order is that of the
@@ -23,7 +23,7 @@ extension Store {
         if let width = request.vector?.count, width != configuration.dimension {
             throw KelterError(
                 .vectorDimensionMismatch,
-                "The question's vector has \(width) dimensions where schema \(schema.name) holds \(configuration.dimension).",
+                "The question's vector has \(width) dimensions, schema \(schema.name) holds \(configuration.dimension).",
                 subject: "EMBEDDINGS_DIM",
                 fix: "Use the model of that vector space."
             )

@@ -63,8 +63,8 @@ extension GroupWriter {
     private var insertStatement: String {
         let columns = DocumentAttributes.columns
         return """
-            INSERT INTO \(schema).documents (tenant_id, id, collection_id, external_id, hash, metadata_hash, metadata, bytes,
-                \(columns.joined(separator: ", ")))
+            INSERT INTO \(schema).documents (tenant_id, id, collection_id, external_id, hash, metadata_hash,
+                metadata, bytes, \(columns.joined(separator: ", ")))
             SELECT $1, k.id, k.collection_id, k.external_id, k.hash, k.metadata_hash, k.metadata, k.bytes,
                 \(columns.map { "k." + $0 }.joined(separator: ", "))
             FROM \(rows)

@@ -11,7 +11,9 @@ struct GroupWriter: Sendable {
     let run: RowID?
     let tenant: Tenant
     let dimension: Int
-    /// How long one statement may take. The vector index makes the time of a statement grow with its rows.
+    /// How long one statement may take.
+    ///
+    /// The vector index makes the time of a statement grow with its rows.
     let statementTimeoutMilliseconds: Int64
 
     /// Runs inside an open transaction of the tenant.
@@ -52,7 +54,10 @@ struct GroupWriter: Sendable {
         // 100 ms is what one insertion into a large HNSW index may take on a slow disk.
         try connection.run("SET LOCAL statement_timeout TO \(statementTimeoutMilliseconds + Int64(chunks) * 100)")
         let rows = try connection.query(
-            "SELECT pg_current_xact_id()::text, count(*) FROM (SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k) l",
+            """
+            SELECT pg_current_xact_id()::text, count(*)
+            FROM (SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k) l
+            """,
             [.ints(AdvisoryLock.keys(keys, tenant: tenant))]
         )
         connection.transactionID = rows.text(0, 0)

@@ -21,6 +21,8 @@ extension Store {
     ///   - scope: The collection, or `nil` for sources outside collections.
     ///   - tenant: Whose sources they are.
     ///   - run: The run in whose ledger each removed source is recorded as ``Outcome/deleted``; `nil` for none.
+    /// - Returns: How many names were unlinked, deleted with their document, or unknown.
+    /// - Throws: ``KelterError`` with ``ErrorCode/databaseUnavailable``, ``ErrorCode/schemaMissing`` and others.
     package func deleteSources(
         _ names: [String],
         in scope: CollectionID?,
@@ -41,33 +43,6 @@ extension Store {
             total.missing += removal.missing
         }
         return total
-    }
-
-    /// The names of the sources that came from a batch root, in order: what a sync compares with the files.
-    ///
-    /// - Parameters:
-    ///   - root: The root as it was given to ``write(_:run:tenant:)``.
-    ///   - scope: The collection, or `nil` for sources outside collections.
-    ///   - tenant: Whose sources they are.
-    package func sources(
-        underRoot root: String,
-        in scope: CollectionID?,
-        tenant: Tenant
-    ) async throws(KelterError) -> [String] {
-        let schema = schema
-        return try await reporting { () async throws(DatabaseFailure) in
-            try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
-                let rows = try connection.query(
-                    """
-                    SELECT external_id FROM \(schema).sources WHERE tenant_id = $1 AND root = $2 AND
-                        \(scope == nil ? "collection_id IS NULL AND $3::uuid IS NULL" : "collection_id = $3")
-                    ORDER BY external_id COLLATE "C"
-                    """,
-                    [.uuid(tenant.rowID), .text(root), .uuid(scope)]
-                )
-                return (0..<rows.count).compactMap { rows.text($0, 0) }
-            }
-        }
     }
 }
 

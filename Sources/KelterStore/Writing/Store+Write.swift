@@ -140,6 +140,7 @@ extension Store {
     ///   - document: The document.
     ///   - tenant: Its owner.
     /// - Returns: What a new generation of the document need not have embedded again, when its model is the same.
+    /// - Throws: ``KelterError`` with ``ErrorCode/databaseUnavailable``, ``ErrorCode/schemaMissing`` and others.
     package func vectors(ofDocument document: RowID, tenant: Tenant) async throws(KelterError) -> [ContentHash: [Float]]
     {
         let schema = schema
@@ -147,7 +148,8 @@ extension Store {
             try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
                 let rows = try connection.query(
                     """
-                    SELECT c.input_hash, e.embedding FROM \(schema).chunks c JOIN \(schema).embeddings e ON e.chunk_id = c.id
+                    SELECT c.input_hash, e.embedding
+                    FROM \(schema).chunks c JOIN \(schema).embeddings e ON e.chunk_id = c.id
                     WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.input_hash IS NOT NULL
                     """,
                     [.uuid(tenant.rowID), .uuid(document)]

@@ -31,6 +31,7 @@ struct KelterProcess {
     /// - Parameters:
     ///   - arguments: Command and options.
     ///   - environment: Variables beside a clean environment.
+    /// - Throws: What keeps the process from starting.
     init(_ arguments: [String], environment: [String: String]) throws {
         let base = FileManager.default.temporaryDirectory.appending(path: "kelter-e2e-\(UUID().uuidString)").path
         files = (base + ".out", base + ".err")

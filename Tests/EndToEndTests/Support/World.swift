@@ -42,7 +42,8 @@ struct World {
     }
 
     /// Runs the binary in this world.
-    func kelter(_ arguments: String..., environment extra: [String: String] = [:]) async throws -> KelterProcess.Result {
+    func kelter(_ arguments: String..., environment extra: [String: String] = [:]) async throws -> KelterProcess.Result
+    {
         try await KelterProcess.run(arguments, environment: environment.merging(extra) { $1 })
     }
 
