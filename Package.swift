@@ -77,7 +77,7 @@ let package = Package(
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
         .testTarget(
             name: "KelterEmbeddingTests",
-            dependencies: ["KelterEmbedding", "KelterModel", "KelterTestSupport"]
+            dependencies: ["KelterEmbedding", "KelterLocal", "KelterModel", "KelterTestSupport"]
         ),
         .testTarget(name: "KelterPipelineTests", dependencies: ["KelterPipeline", "KelterModel"]),
         .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),

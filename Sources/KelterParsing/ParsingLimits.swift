@@ -2,23 +2,35 @@
 ///
 /// A file that exceeds a bound fails with a code; nothing is cut off silently.
 package struct ParsingLimits: Equatable, Sendable {
-    /// The largest file, in bytes. Default 100 MiB.
+    /// The largest file, in bytes.
+    ///
+    /// Default 100 MiB.
     package var maximumBytes: Int
-    /// The largest extracted text, in bytes, before and after markup is taken away. Default 100 MiB.
+    /// The largest extracted text, in bytes, before and after markup is taken away.
+    ///
+    /// Default 100 MiB.
     package var maximumTextBytes: Int
-    /// The largest Markdown file, in bytes. Default 8 MiB.
+    /// The largest Markdown file, in bytes.
+    ///
+    /// Default 8 MiB.
     ///
     /// Lower than ``maximumBytes`` because cmark keeps the whole syntax tree: about ten times the size of usual text, up
     /// to two hundred times that of text made for the purpose.
     package var maximumMarkdownBytes: Int
-    /// The deepest nesting that structure is kept for. Default 1024.
+    /// The deepest nesting that structure is kept for.
+    ///
+    /// Default 1024.
     ///
     /// HTML below it keeps its text but loses its structure; Markdown that opens more lists and quotes in one line is
     /// refused.
     package var maximumDepth: Int
-    /// The most blocks of one document. Default 2,000,000.
+    /// The most blocks of one document.
+    ///
+    /// Default 2,000,000.
     package var maximumBlocks: Int
-    /// The longest heading, in bytes. Default 1,000.
+    /// The longest heading, in bytes.
+    ///
+    /// Default 1,000.
     ///
     /// A longer one is a paragraph that was marked up wrongly and opens no section.
     package var maximumHeadingBytes: Int

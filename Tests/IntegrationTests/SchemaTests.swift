@@ -116,7 +116,8 @@ struct SchemaTests {
             // The runbook's statement.
             let rows = try await database.store.rows(
                 """
-                SELECT conrelid::regclass::text FROM pg_constraint WHERE confrelid = 'rag.collections'::regclass ORDER BY 1
+                SELECT conrelid::regclass::text FROM pg_constraint
+                WHERE confrelid = 'rag.collections'::regclass ORDER BY 1
                 """
             )
             #expect(rows == [["rag.chunks"], ["rag.documents"], ["rag.embeddings"]])

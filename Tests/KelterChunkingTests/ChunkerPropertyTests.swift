@@ -7,12 +7,13 @@ import Testing
 struct ChunkerPropertyTests {
     /// A counter with limits that suit it.
     enum Counter: String, CaseIterable {
-        case bytes, words, exact
+        case bytes, words, growing, exact
 
         func make() throws -> any TokenCounter {
             switch self {
             case .bytes: ByteTokenCounter()
             case .words: WordCounter()
+            case .growing: GrowingCounter()
             case .exact: try Weights.tokenizer.get()
             }
         }
@@ -20,7 +21,7 @@ struct ChunkerPropertyTests {
         var profile: EmbeddingProfile {
             switch self {
             case .bytes: .test(target: 900, maximum: 1000, overlap: 160)
-            case .words: .test(target: 100, maximum: 120, overlap: 20)
+            case .words, .growing: .test(target: 100, maximum: 120, overlap: 20)
             case .exact: .test()
             }
         }
@@ -40,6 +41,8 @@ struct ChunkerPropertyTests {
         for chunk in chunks {
             #expect(Array(chunk.body.utf8) == Array(document.text[chunk.range]))
             for byte in chunk.range { isCovered[byte] = true }
+            let first = document.blocks.last { $0.range.lowerBound <= chunk.range.lowerBound }
+            #expect(first?.kind == .code || chunk.body.first?.isWhitespace == false)
             #expect(chunk.tokens == counter.count(chunk.embeddedText) + counter.specialTokens)
             #expect(chunk.tokens <= profile.maximumTokens)
             #expect(chunk.embeddedText.hasPrefix(profile.passagePrefix))

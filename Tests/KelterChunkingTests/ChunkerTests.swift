@@ -159,6 +159,20 @@ struct ChunkerTests {
         #expect(zip(chunks, chunks.dropFirst()).allSatisfy { $0.range.upperBound == $1.range.lowerBound })
     }
 
+    @Test("nothing is repeated from another section")
+    func overlapAcrossSections() throws {
+        var builder = DocumentBuilder()
+        builder.section(["K", "A"])
+        builder.add(.paragraph, sentence(9) + " " + sentence(9))
+        builder.section(["K", "B"])
+        builder.add(.paragraph, sentence(77) + " " + sentence(77))
+        let chunks = try chunks(builder.document)
+        try #require(chunks.count == 3)
+        #expect(chunks[0].section == SectionPath(["K", "A"]))
+        #expect(chunks[1].section == SectionPath(["K", "B"]))
+        #expect(chunks[1].range.lowerBound > chunks[0].range.upperBound)
+    }
+
     @Test("a short rest joins the chunk before it when the hard limit allows")
     func shortRest() throws {
         var builder = DocumentBuilder()

@@ -40,7 +40,10 @@ enum RandomText {
         var builder = DocumentBuilder()
         var path: [String] = []
         for number in 0..<Int.random(in: 1...30, using: &generator) {
-            switch Int.random(in: 0..<10, using: &generator) {
+            switch Int.random(in: 0..<11, using: &generator) {
+            case 10:
+                builder.section(path + ["Ohne Überschrift \(number)"])
+                builder.add(.paragraph, sentence(using: &generator))
             case 0...2:
                 path = Array(path.prefix(Int.random(in: 0...3, using: &generator)))
                 let title = "Abschnitt \(number) " + word(using: &generator)

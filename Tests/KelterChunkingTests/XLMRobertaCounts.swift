@@ -78,5 +78,18 @@ enum XLMRobertaCounts {
         ("\u{2581}\u{2581}a", 1),
         ("\u{20000}\u{2F800}", 3),
         ("\u{E000}\u{F8FF}", 3),
+        // Words whose best and second-best cuts are close.
+        ("Gerichtshofs", 4),
+        ("HD-Materialien", 6),
+        ("Wellenlängen", 4),
+        ("ejection", 3),
+        ("entworfener", 5),
+        ("ethnischen", 3),
+        ("jahrelanger", 4),
+        ("scheiterte", 4),
+        ("selbstkonsistente", 5),
+        ("teurer", 3),
+        ("verbindungslosen", 5),
+        ("gnallti", 4),
     ]
 }

@@ -35,9 +35,9 @@ struct HTMLTests {
             ("<h2><div>A</div></h2><h2> </h2>", ["heading2: A"]),
             ("<title>T</title><svg><title>no</title></svg>a", ["paragraph: a"]),
             ("<![CDATA[a <b> & c]]> d", ["paragraph: a <b> & c d"]),
-            ("<script>/*<!--<script></script>*/</script>a--></script>b", ["paragraph: b"]),
+            ("<script>/*<!--<script></script>-->*/</script>b", ["paragraph: b"]),
             ("a <3 b <- c </> d <!x> e <?y> f", ["paragraph: a <3 b <- c d e f"]),
-            ("</p></div></b>a</table></td>b</body></html>c", ["paragraph: ab", "paragraph: c"]),
+            ("</div></b>a</table></td>b</body></html>c</p>d", ["paragraph: ab", "paragraph: c", "paragraph: d"]),
             ("<a title='x > y' data-z=\"<p>\">a</a>", ["paragraph: a"]),
             ("<p>&nbsp;</p><p>\u{2003}</p><div>\u{AD}</div>", []),
         ] as [(String, [String])]

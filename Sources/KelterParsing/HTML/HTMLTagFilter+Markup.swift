@@ -40,6 +40,7 @@ extension HTMLTagFilter {
         }
         switch tag {
         case .lineBreak: try self.start(.lineBreak)
+        case .root, .body: writeTag(.rule, isEnd: false)
         case let tag?: end(tag)
         case nil: break
         }

@@ -20,6 +20,8 @@ struct HTMLTagFilter {
     var unended = [Int](repeating: 0, count: HTMLTag.nestingCount)
     /// Start tags written since libxml2 last reported its depth.
     private var startsInSlice = 0
+    /// Whether end tags have been written since then.
+    private var hasEndsInSlice = false
     /// Start tags below the depth limit that were not forwarded.
     private var suppressed = 0
     /// Whether a heading has begun and no text has come since.
@@ -72,6 +74,7 @@ struct HTMLTagFilter {
         try parser.feed(output)
         output.removeAll(keepingCapacity: true)
         startsInSlice = 0
+        hasEndsInSlice = false
     }
 
     /// Forwards text that holds no `<`.
@@ -126,7 +129,7 @@ struct HTMLTagFilter {
         // libxml2 ends a heading where a paragraph begins; one that has no text yet is meant to hold the paragraph.
         if tag == .paragraph, inEmptyHeading { return }
         if parser.reader.openTags.count + startsInSlice >= maximumDepth {
-            if startsInSlice > 0 { try flush() }
+            if startsInSlice > 0 || hasEndsInSlice { try flush() }
             if parser.reader.openTags.count >= maximumDepth {
                 suppressed += 1
                 writeTag(.rule, isEnd: false)
@@ -146,9 +149,17 @@ struct HTMLTagFilter {
             suppressed -= 1
             writeTag(.rule, isEnd: false)
         } else if unended[Int(tag.rawValue)] > 0 {
-            if tag.headingLevel > 0 { inEmptyHeading = false }
             unended[Int(tag.rawValue)] -= 1
+            hasEndsInSlice = true
             writeTag(tag, isEnd: true)
+            if tag.headingLevel > 0 {
+                inEmptyHeading = false
+                // Divides what follows from a paragraph that made libxml2 end the heading early.
+                writeTag(.rule, isEnd: false)
+            }
+        } else if tag == .paragraph {
+            // The standard makes an empty paragraph of it.
+            writeTag(.rule, isEnd: false)
         }
     }
 

@@ -91,7 +91,8 @@ extension Connection {
             // Tables are always named with their schema; `public` holds the extensions' types and operators.
             try run(
                 "SET search_path TO public, pg_temp; SET client_min_messages TO warning; "
-                    + "SET standard_conforming_strings TO on; SET statement_timeout TO \(configuration.statementTimeoutMilliseconds)"
+                    + "SET standard_conforming_strings TO on; "
+                    + "SET statement_timeout TO \(configuration.statementTimeoutMilliseconds)"
             )
         } catch {
             close()

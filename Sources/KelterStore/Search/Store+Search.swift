@@ -23,7 +23,7 @@ extension Store {
         if let width = request.vector?.count, width != configuration.dimension {
             throw KelterError(
                 .vectorDimensionMismatch,
-                "The question's vector has \(width) dimensions, schema \(schema.name) holds \(configuration.dimension).",
+                "The question's vector has \(width) dimensions, schema \(schema.name) \(configuration.dimension).",
                 subject: "EMBEDDINGS_DIM",
                 fix: "Use the model of that vector space."
             )
