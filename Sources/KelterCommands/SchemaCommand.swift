@@ -63,7 +63,7 @@ struct SchemaCommand: ParsableCommand {
             let services = try Services(flags: target.flags)
             let settings = services.settings
             let store = try await services.unverifiedStore()
-            try await store.applySchema(hnsw: services.hnsw)
+            for warning in try await store.applySchema(hnsw: services.hnsw) { terminal.note("warning: \(warning)") }
             let server = try await store.serverInfo()
             await store.close()
             terminal.print(

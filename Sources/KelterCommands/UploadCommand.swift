@@ -42,6 +42,7 @@ struct UploadCommand: ExecutableCommand {
             metadataPath: meta,
             externalID: try externalID.map { (text) throws(KelterError) in try checkedExternalID(text) }
         )
+        try refuseDirectory(request.path)
         let stages = try await services.stages()
         let report = try await Ingestion(stages: stages, jobs: 1).upload(request, objects: services.objects)
         stages.embeddings.close()

@@ -23,7 +23,7 @@ package struct Settings: Sendable {
     ///
     /// Default 20 s.
     package let timeout: Duration
-    /// `RAG_RETRY_ATTEMPTS`: how often a failed request is tried.
+    /// `RAG_RETRY_ATTEMPTS`: how often a failed request is repeated.
     ///
     /// Default 3.
     package let retryAttempts: Int

@@ -206,7 +206,7 @@ struct ConcurrencyTests {
             sleeping.cancel()
             let error = await #expect(throws: KelterError.self) { try await sleeping.value }
             #expect(error?.code == .interrupted)
-            #expect(started.duration(to: .now) < .seconds(15))
+            #expect(started.duration(to: .now) < .seconds(29))
             #expect(try await store.count("SELECT 1") == 1)
             await administrator.close()
         }

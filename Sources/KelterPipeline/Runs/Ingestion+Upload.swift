@@ -83,17 +83,9 @@ extension Ingestion {
     }
 
     private func read(_ request: UploadRequest) async throws(KelterError) -> IngestItem {
+        try refuseDirectory(request.path)
         var tree = try FileTree(inputs: [request.path])
-        guard try !isDirectory(resolvedPath(request.path), named: request.path),
-            case .file(let file)? = tree.next(1).first
-        else {
-            throw KelterError(
-                .missingFile,
-                "It is a directory or a metadata file.",
-                subject: request.path,
-                fix: "Give one document; a directory is ingested with `kelter ingest`."
-            )
-        }
+        guard case .file(let file)? = tree.next(1).first else { throw noDocument(request.path) }
         let reader = ItemReader(
             caller: request.caller,
             naming: .upload(externalID: request.externalID),
@@ -204,4 +196,20 @@ extension Ingestion {
             }
         }.get()
     }
+}
+
+/// Refuses to upload a directory: that is a batch.
+///
+/// - Throws: ``KelterError`` with ``ErrorCode/missingFile``.
+package func refuseDirectory(_ path: String) throws(KelterError) {
+    if try isDirectory(resolvedPath(path), named: path) { throw noDocument(path) }
+}
+
+private func noDocument(_ path: String) -> KelterError {
+    KelterError(
+        .missingFile,
+        "It is a directory or a metadata file.",
+        subject: path,
+        fix: "Give one document; a directory is ingested with `kelter ingest`."
+    )
 }

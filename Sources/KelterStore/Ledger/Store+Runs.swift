@@ -2,6 +2,8 @@ package import KelterModel
 
 extension Store {
     /// Enters a run, or takes up again one that was interrupted.
+    ///
+    /// A run that is taken up again accounts for everything anew: what it has stored already it finds unchanged.
     package func beginRun(_ run: RunRecord, tenant: Tenant) async throws(KelterError) {
         let schema = schema
         try await ledger(tenant) { connection throws(DatabaseFailure) in
@@ -15,6 +17,10 @@ extension Store {
                     .uuid(run.id), .uuid(tenant.rowID), .text(run.caseID), .text(run.kind), .text(run.status.rawValue),
                     .json(run.arguments),
                 ]
+            )
+            _ = try connection.execute(
+                "DELETE FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2",
+                [.uuid(run.id), .uuid(tenant.rowID)]
             )
         }
     }
