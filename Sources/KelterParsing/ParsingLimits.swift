@@ -14,8 +14,8 @@ package struct ParsingLimits: Equatable, Sendable {
     ///
     /// Default 8 MiB.
     ///
-    /// Lower than ``maximumBytes`` because cmark keeps the whole syntax tree: about ten times the size of usual text, up
-    /// to two hundred times that of text made for the purpose.
+    /// Lower than ``maximumBytes`` because cmark keeps the whole syntax tree: about ten times the size of usual text,
+    /// up to two hundred times that of text made for the purpose.
     package var maximumMarkdownBytes: Int
     /// The deepest nesting that structure is kept for.
     ///

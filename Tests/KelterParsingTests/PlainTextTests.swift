@@ -8,7 +8,8 @@ struct PlainTextTests {
     func paragraphs() throws {
         let document = try parse(Samples.plainText, name: "a.txt")
         #expect(
-            outline(document) == ["paragraph: Erster Absatz\nzweite Zeile", "paragraph: Äußerst", "paragraph: Zuletzt"]
+            outline(document)
+                == ["paragraph: Erster Absatz\nzweite Zeile", "paragraph: Äußerst", "paragraph: Zuletzt"]
         )
         #expect(String(decoding: document.text, as: UTF8.self) == Samples.plainText)
         #expect(violations(of: document) == [])

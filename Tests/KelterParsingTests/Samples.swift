@@ -79,7 +79,8 @@ enum Samples {
         <!DOCTYPE html><html lang="de-AT"><head><meta charset="utf-8"><title>Seite &amp; Titel
          zwei</title><style>p{color:red}</style><script>if (a<b) document.write("<p>x</p>")</script></head>
         <body><!-- nichts --><nav><ul><li><a href="x">Eins</a><li>Zwei<ul><li>Drei</ul></ul></nav>
-        <h1>Über<b>schrift</b></h1><p>Absatz&nbsp;1 mit <i>kur</i>siv &#8211; &#150; &hellip; Do&shy;nau<br>Zeile 2<p>Unge<wbr>schlossen
+        <h1>Über<b>schrift</b></h1><p>Absatz&nbsp;1 mit <i>kur</i>siv &#8211; &#150; &hellip;
+        Do&shy;nau<br>Zeile 2<p>Unge<wbr>schlossen
         <h2>Unter</h2>
         <table><caption>Tafel</caption><thead><tr><th></th><th>Q1</th><th>Q2</th></tr></thead>
         <tr><td>a<td><p>b</p><p>c</p><td><table><tr><td>n1<td>n2<tr><td>n3</table></table>

@@ -43,7 +43,7 @@ struct CharsetConverter {
                     let reason = errno
                     text.append(contentsOf: output.prefix(piece - targetLeft))
                     // E2BIG only asks for more room. EILSEQ and EINVAL stop at a byte without a character.
-                    if result == Int.max || result == -1 || result == Int(bitPattern: UInt.max), reason != E2BIG {
+                    if result == -1, reason != E2BIG {
                         text.append("\u{FFFD}")
                         invalid += 1
                         source = source?.advanced(by: 1)

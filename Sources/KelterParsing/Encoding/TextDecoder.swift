@@ -47,8 +47,9 @@ struct TextDecoder {
                 throw KelterError(
                     .invalidEncoding,
                     "The text is not valid UTF-8 at byte \(offset + skipped).",
-                    fix:
-                        "Convert it to UTF-8, or declare its charset in the media type\(isHTML ? " or a meta element" : "")."
+                    fix: isHTML
+                        ? "Convert it to UTF-8, or declare its charset in the media type or a meta element."
+                        : "Convert it to UTF-8, or declare its charset in the media type."
                 )
             }
             let converted = converter.convert(bytes)
@@ -61,8 +62,8 @@ struct TextDecoder {
 
     /// Refuses data that is no text.
     ///
-    /// Among the first 8 KiB, control characters other than white space and ESC (which terminals' logs have) must not be
-    /// more than 2 %. Up to four are always forgiven in a file that has more text than that.
+    /// Among the first 8 KiB, control characters other than white space and ESC (which terminals' logs have) must not
+    /// be more than 2 %. Up to four are always forgiven in a file that has more text than that.
     private func checkIsText() throws(KelterError) {
         let sample = bytes.prefix(8192)
         let controls = sample.reduce(into: 0) { sum, byte in
@@ -72,7 +73,7 @@ struct TextDecoder {
         let nul = sample.reduce(into: 0) { sum, byte in if byte == 0 { sum += 1 } }
         throw KelterError(
             .binaryContent,
-            "The file is not text: \(controls) of its first \(sample.count) bytes are control characters, \(nul) of them NUL.",
+            "Of its first \(sample.count) bytes \(controls) are control characters, \(nul) of them NUL.",
             fix: nul * 4 >= sample.count ? "If it is UTF-16, convert it to UTF-8." : "Give a text file."
         )
     }

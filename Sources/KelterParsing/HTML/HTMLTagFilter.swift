@@ -2,9 +2,9 @@ import KelterModel
 
 /// Reduces HTML to the few elements that matter for the text, without attributes, and feeds it to libxml2 in slices.
 ///
-/// Tags are found as the HTML standard's tokenizer finds them. Comments, scripts, attributes, inline elements and unknown
-/// elements never reach libxml2, which keeps away what it is slow or wrong at: long tags, thousands of attributes,
-/// declared charsets, deep stacks, and end tags that match nothing.
+/// Tags are found as the HTML standard's tokenizer finds them. Comments, scripts, attributes, inline elements and
+/// unknown elements never reach libxml2, which keeps away what it is slow or wrong at: long tags, thousands of
+/// attributes, declared charsets, deep stacks, and end tags that match nothing.
 struct HTMLTagFilter {
     private static let sliceBytes = 65_536
 

@@ -11,8 +11,8 @@ struct FrontMatter: Equatable {
 
     /// Reads the block; nil when the text does not begin with one.
     ///
-    /// The first line of content must be a `key:`, because `---` also draws a line in Markdown. Only scalars on one line
-    /// are understood; everything else in the block is left out.
+    /// The first line of content must be a `key:`, because `---` also draws a line in Markdown. Only scalars on one
+    /// line are understood; everything else in the block is left out.
     init?(_ text: UnsafeBufferPointer<UInt8>) {
         var lines = LineCursor(text)
         guard let opening = lines.next(), Self.isFence(opening, "---") else { return nil }

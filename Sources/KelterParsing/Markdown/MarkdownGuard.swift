@@ -2,10 +2,10 @@ import KelterModel
 
 /// Refuses Markdown on which cmark-gfm 0.29 takes time that grows with the square of the text.
 ///
-/// Image brackets in one paragraph (`![[]()` repeated: 160 kB take 1.8 s), rows that lack most cells of a wide table
-/// (1 MB takes 26 s and 8 GB, because each lacking cell becomes a node), and lists or quotes that one line nests thousands
-/// deep, through which every later line walks. Later versions of cmark-gfm bound the first two, the second at the number
-/// used here.
+/// That is: image brackets in one paragraph (`![[]()` repeated: 160 kB take 1.8 s); rows that lack most cells of a wide
+/// table (1 MB takes 26 s and 8 GB, because each lacking cell becomes a node); lists or quotes that one line nests
+/// thousands deep, through which every later line walks. Later versions of cmark-gfm bound the first two, the second at
+/// the number used here.
 ///
 /// - Throws: ``KelterError`` with `parserLimit` or `fileTooLarge`.
 func checkMarkdown(_ text: UnsafeBufferPointer<UInt8>, limits: ParsingLimits) throws(KelterError) {

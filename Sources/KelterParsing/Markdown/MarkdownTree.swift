@@ -41,7 +41,7 @@ struct MarkdownTree: ~Copyable {
 
     /// Held while inline elements are parsed.
     ///
-    /// cmark-gfm 0.29 writes the extensions' special characters into a table of the whole process before, and takes them
-    /// out afterwards, under the feet of other threads that are parsing.
+    /// cmark-gfm 0.29 writes the extensions' special characters into a table of the whole process before, and takes
+    /// them out afterwards, under the feet of other threads that are parsing.
     private static let inlineTable = Mutex(())
 }
