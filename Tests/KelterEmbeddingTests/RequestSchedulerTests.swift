@@ -83,6 +83,29 @@ struct RequestSchedulerTests {
         #expect(try sent(scheduler.next(start)).texts == RequestScheduler.probeTexts)
     }
 
+    @Test("an idle client waits while inputs keep coming, but not longer than the delay")
+    func packingWhileInputsCome() throws {
+        var scheduler = makeScheduler { endpoint in
+            endpoint.maximumInputs = 100
+            endpoint.packingPause = .milliseconds(4)
+        }
+        func at(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+        scheduler.submit(1, inputs(["a"]), now: at(0))
+        #expect(scheduler.next(at(0)) == .wait(until: at(4)))
+        scheduler.submit(2, inputs(["b"]), now: at(3))
+        #expect(scheduler.next(at(4)) == .wait(until: at(7)))
+        #expect(try sent(scheduler.next(at(7))).texts == ["a", "b"])
+
+        var busy = makeScheduler { endpoint in
+            endpoint.maximumInputs = 100
+            endpoint.packingPause = .milliseconds(4)
+        }
+        for moment in 0..<10 { busy.submit(UInt64(moment), inputs(["\(moment)"]), now: at(moment)) }
+        // The first has waited for ten milliseconds, although the last has just come.
+        #expect(busy.next(at(9)) == .wait(until: at(10)))
+        #expect(try sent(busy.next(at(10))).texts.count == 10)
+    }
+
     @Test("an idle client sends at once; a busy one waits for a full request or its delay")
     func packing() throws {
         var scheduler = makeScheduler()
