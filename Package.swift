@@ -20,6 +20,8 @@ let settings: [SwiftSetting] = [
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let package = Package(
     name: "kelter",
@@ -30,6 +32,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        // Without its traits: neither swift-configuration nor full Foundation is used by the server.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -54,10 +62,20 @@ let package = Package(
         ),
         .target(name: "KelterLocal", dependencies: ["KelterModel"]),
         .target(
+            name: "KelterServer",
+            dependencies: [
+                "KelterModel", "KelterHashing", "KelterStore", "KelterPipeline", logging, serviceLifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            resources: [.embedInCode("openapi.json")]
+        ),
+        .target(
             name: "KelterCommands",
             dependencies: [
                 "KelterModel", "KelterHashing", "KelterSettings", "KelterPipeline", "KelterLocal", "KelterStore",
-                "KelterEmbedding", argumentParser,
+                "KelterEmbedding", "KelterServer", argumentParser, logging, serviceLifecycle,
             ]
         ),
         .executableTarget(name: "kelter", dependencies: ["KelterCommands"]),
@@ -79,6 +97,7 @@ let package = Package(
             name: "KelterEmbeddingTests",
             dependencies: ["KelterEmbedding", "KelterLocal", "KelterModel", "KelterTestSupport"]
         ),
+        .testTarget(name: "KelterServerTests", dependencies: ["KelterServer", "KelterModel"]),
         .testTarget(name: "KelterPipelineTests", dependencies: ["KelterPipeline", "KelterModel"]),
         .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),
         .testTarget(name: "IntegrationTests", dependencies: ["KelterStore", "KelterModel", "KelterTestSupport"]),

@@ -15,8 +15,9 @@ package final class EmbeddingClient: Sendable {
     ///   - dimension: The width every vector must have.
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` about the setting at fault.
     package init(endpoint: EmbeddingEndpoint, model: String, dimension: Int) throws(KelterError) {
-        let address = try EndpointAddress(baseURL: endpoint.baseURL)
+        let address = try EndpointAddress(baseURL: endpoint.baseURL, route: "embeddings")
         try Self.check(endpoint, dimension: dimension)
+        try EndpointAddress.check(key: endpoint.apiKey)
         driver = EmbeddingDriver()
         try driver.start(endpoint, address: address, model: model, dimension: dimension)
     }
@@ -95,12 +96,6 @@ package final class EmbeddingClient: Sendable {
             "EMBEDDINGS_DIM",
             "A vector cannot have \(dimension) numbers.",
             "Give the model's dimension."
-        )
-        try require(
-            endpoint.apiKey.map { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } } ?? true,
-            "LITELLM_MASTER_KEY",
-            "The key has characters that no header field can carry.",
-            "Give the key without spaces and line breaks."
         )
         guard endpoint.requestsInFlight > 0, endpoint.maximumTokensPerRequest > 0 else {
             throw KelterError(.internalError, "An embedding client needs at least one request and one token in flight.")

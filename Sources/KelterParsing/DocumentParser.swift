@@ -43,6 +43,30 @@ package struct DocumentParser: Sendable {
         }
     }
 
+    /// Refuses a file by its beginning when no parser reads its format.
+    ///
+    /// What passes may still turn out not to be what it seems when all of it is parsed.
+    ///
+    /// - Parameters:
+    ///   - beginning: The first bytes; 64 KiB are enough.
+    ///   - name: The file's name.
+    ///   - mediaType: The type a sidecar declares.
+    /// - Throws: ``KelterError`` with `unsupportedMediaType`; its subject is `name`.
+    package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
+        do throws(KelterError) {
+            if let format = BinaryFormat.recognise(beginning) { throw unsupported(format.mediaType) }
+            // A byte order mark of UTF-16 can only be decoded with all bytes; such a file is text in any case.
+            guard !beginning.starts(with: [0xFF, 0xFE]), !beginning.starts(with: [0xFE, 0xFF]) else { return }
+            _ = try TextFormat.detect(
+                beginning,
+                extension: fileExtension(of: name),
+                declared: mediaType.map(DeclaredMediaType.init)
+            )
+        } catch {
+            throw error.about(name)
+        }
+    }
+
     private func parse(
         _ bytes: [UInt8],
         extension: String,

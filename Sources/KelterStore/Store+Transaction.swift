@@ -25,8 +25,28 @@ extension Store {
         preparing: @Sendable (isolated Connection) throws(DatabaseFailure) -> Void = { _ in },
         _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
     ) async throws(DatabaseFailure) -> Value {
-        let begin = "BEGIN; SET LOCAL kelter.tenant_id = '\(tenant.rowID)'"
-        return try await retrying { () async throws(DatabaseFailure) in
+        try await transaction(
+            begin: "BEGIN; SET LOCAL kelter.tenant_id = '\(tenant.rowID)'",
+            preparing: preparing,
+            body
+        )
+    }
+
+    /// Runs the closure in a transaction without a tenant: for the registry of tenants, which has rows of none.
+    ///
+    /// Tables with a `tenant_id` show no rows here to a role that row level security binds.
+    func registryTransaction<Value: Sendable>(
+        _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
+    ) async throws(DatabaseFailure) -> Value {
+        try await transaction(begin: "BEGIN", preparing: { _ in }, body)
+    }
+
+    private func transaction<Value: Sendable>(
+        begin: String,
+        preparing: @Sendable (isolated Connection) throws(DatabaseFailure) -> Void,
+        _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
+    ) async throws(DatabaseFailure) -> Value {
+        try await retrying { () async throws(DatabaseFailure) in
             let result = await self.pool.withConnection { connection throws(DatabaseFailure) in
                 try preparing(connection)
                 return try connection.transaction(begin: begin, body)
@@ -86,6 +106,19 @@ extension Store {
             try await pause(attempt)
         }
         return false
+    }
+
+    /// Runs the closure in a transaction of the tenant and tells its failures as the store's callers see them.
+    func tenantCall<Value: Sendable>(
+        _ tenant: Tenant,
+        _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
+    ) async throws(KelterError) -> Value {
+        try await reporting { () async throws(DatabaseFailure) in try await transaction(tenant: tenant, body) }
+    }
+
+    /// An SQL expression for a `timestamptz` as RFC 3339 in UTC with milliseconds.
+    static func timestamp(_ column: String) -> String {
+        #"to_char(\#(column) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#
     }
 
     /// Turns the failures of the connection layer into what the store's callers see.

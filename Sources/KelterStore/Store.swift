@@ -32,6 +32,9 @@ package final class Store: Sendable {
         isVerified.withLock { $0 = true }
     }
 
+    /// The connections as they are used now.
+    package var connections: ConnectionFigures { pool.figures }
+
     /// Ends the idle connections; calls that are under way finish and close theirs.
     package func close() async {
         await pool.close()

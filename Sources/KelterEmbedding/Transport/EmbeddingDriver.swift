@@ -15,15 +15,7 @@ final class EmbeddingDriver: Sendable {
         case cancel(UInt64)
     }
 
-    private struct Inbox {
-        var commands: [Command] = []
-        var nextCaller: UInt64 = 0
-        var isClosed = false
-        /// Set by the thread for as long as its handle lives.
-        var waker: CurlMulti.Waker?
-    }
-
-    private let inbox = Mutex(Inbox())
+    private let inbox = TransferInbox<Command>()
     private let published = Mutex(EmbeddingStatistics())
 
     var statistics: EmbeddingStatistics { published.withLock { $0 } }
@@ -44,18 +36,12 @@ final class EmbeddingDriver: Sendable {
 
     /// Has the thread end all requests, whose callers fail, and itself.
     func close() {
-        inbox.withLock { inbox in
-            inbox.isClosed = true
-            inbox.waker?.wake()
-        }
+        inbox.close()
     }
 
     /// Has inputs embedded, or, without inputs, asks for the contract.
     func request(_ inputs: [EmbeddingInput]?) async -> Reply {
-        let caller = inbox.withLock { inbox in
-            defer { inbox.nextCaller += 1 }
-            return inbox.nextCaller
-        }
+        let caller = inbox.newCaller()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 guard !Task.isCancelled else { return continuation.resume(returning: .failure(Self.cancelled)) }
@@ -69,14 +55,7 @@ final class EmbeddingDriver: Sendable {
     }
 
     private func post(_ command: Command) {
-        let isTaken = inbox.withLock { inbox in
-            guard !inbox.isClosed else { return false }
-            inbox.commands.append(command)
-            // One wake-up is enough for all commands the thread has not fetched yet.
-            if inbox.commands.count == 1 { inbox.waker?.wake() }
-            return true
-        }
-        guard !isTaken else { return }
+        guard !inbox.post(command) else { return }
         switch command {
         case .submit(_, _, let continuation), .probe(_, let continuation):
             continuation.resume(returning: .failure(Self.closed))
@@ -133,10 +112,7 @@ extension EmbeddingDriver {
                 end(KelterError(.internalError, "libcurl could not be set up."))
                 return
             }
-            driver.inbox.withLock { $0.waker = multi.waker }
-            work(multi)
-            // From here on nobody may wake the handle, which must live until then.
-            withExtendedLifetime(multi) { driver.inbox.withLock { $0.waker = nil } }
+            driver.inbox.withWaker(of: multi) { work(multi) }
             end(EmbeddingDriver.closed)
         }
 
@@ -156,10 +132,7 @@ extension EmbeddingDriver {
 
         /// Fetches what callers have left; `false` when the client was closed.
         private func takeCommands(_ multi: CurlMulti) -> Bool {
-            let (commands, isClosed) = driver.inbox.withLock { inbox in
-                defer { inbox.commands.removeAll(keepingCapacity: true) }
-                return (inbox.commands, inbox.isClosed)
-            }
+            let (commands, isClosed) = driver.inbox.take()
             for command in commands {
                 switch command {
                 case .submit(let caller, let inputs, let continuation):
@@ -229,11 +202,8 @@ extension EmbeddingDriver {
 
         /// Fails everyone, those included who came too late.
         private func end(_ error: KelterError) {
-            let commands = driver.inbox.withLock { inbox in
-                inbox.isClosed = true
-                defer { inbox.commands.removeAll() }
-                return inbox.commands
-            }
+            driver.inbox.close()
+            let (commands, _) = driver.inbox.take()
             apply(scheduler.failAll(error), nil)
             for command in commands {
                 switch command {
@@ -246,29 +216,4 @@ extension EmbeddingDriver {
             continuations.removeAll()
         }
     }
-}
-
-/// Starts a detached thread; `false` when the system refuses one.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-    final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-    let box = Unmanaged.passRetained(Body(body))
-    var handle = pthread_t()
-    let status = pthread_create(
-        &handle,
-        nil,
-        { argument in
-            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-            return nil
-        },
-        box.toOpaque()
-    )
-    guard status == 0 else {
-        box.release()
-        return false
-    }
-    pthread_detach(handle)
-    return true
 }

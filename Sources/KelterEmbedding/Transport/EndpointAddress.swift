@@ -1,17 +1,20 @@
 import CLibCurl
 import KelterModel
 
-/// The checked address of an embeddings route.
+/// The checked address of one route of an OpenAI-compatible endpoint.
 struct EndpointAddress: Sendable, Equatable {
-    /// The whole URL, ending in `/embeddings`.
+    /// The whole URL, ending in the route.
     let url: String
     /// Whether the host is this machine: such requests never go through a proxy.
     let isLoopback: Bool
 
     /// Checks a base URL and appends the route.
     ///
+    /// - Parameters:
+    ///   - baseURL: `LITELLM_BASE_URL`, with or without `/v1` and a slash at the end.
+    ///   - route: The path below it, such as `embeddings`.
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` about `LITELLM_BASE_URL`.
-    init(baseURL: String) throws(KelterError) {
+    init(baseURL: String, route: String) throws(KelterError) {
         let base = trimmed(baseURL)
         guard let handle = curl_url() else { throw KelterError(.internalError, "libcurl could not read an address.") }
         defer { curl_url_cleanup(handle) }
@@ -23,14 +26,14 @@ struct EndpointAddress: Sendable, Equatable {
         else {
             throw KelterError(
                 .settingInvalid,
-                "The address of the embedding endpoint is not an HTTP address.",
+                "The address of the endpoint is not an HTTP address.",
                 subject: "LITELLM_BASE_URL",
                 fix: "Give an address such as http://localhost:4000 or https://gateway.example/v1, without query."
             )
         }
         var end = base[...]
         while end.hasSuffix("/") { end.removeLast() }
-        url = end + "/embeddings"
+        url = end + "/" + route
         let name = lowercasedASCII(host)
         isLoopback = name == "localhost" || name.hasPrefix("127.") || name == "[::1]"
     }
@@ -40,5 +43,20 @@ struct EndpointAddress: Sendable, Equatable {
         guard curl_url_get(handle, part, &text, 0) == CURLUE_OK, let text else { return nil }
         defer { curl_free(text) }
         return String(cString: text)
+    }
+}
+
+extension EndpointAddress {
+    /// Refuses a key that no header field can carry.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` about `LITELLM_MASTER_KEY`.
+    static func check(key: String?) throws(KelterError) {
+        guard let key, !key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return }
+        throw KelterError(
+            .settingInvalid,
+            "The key has characters that no header field can carry.",
+            subject: "LITELLM_MASTER_KEY",
+            fix: "Give the key without spaces and line breaks."
+        )
     }
 }

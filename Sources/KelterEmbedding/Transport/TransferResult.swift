@@ -24,3 +24,11 @@ struct TransferResult: Sendable {
     /// Connections opened for this request.
     var connections = 0
 }
+
+extension TransferResult {
+    /// Whether the key was refused in LiteLLM's way: without a database it answers an unknown key with 400
+    /// `no_db_connection`.
+    var isKeyRefusal: Bool {
+        status == 400 && String(decoding: body.prefix(4096), as: UTF8.self).contains("no_db_connection")
+    }
+}

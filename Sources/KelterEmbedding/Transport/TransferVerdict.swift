@@ -37,7 +37,7 @@ extension TransferVerdict {
         }
         guard (200..<300).contains(result.status) else {
             let after = result.retryAfter.flatMap { retryAfter($0, now: now) }
-            self = Self.judge(status: Self.isKeyRefusal(result) ? 401 : result.status, after: after)
+            self = Self.judge(status: result.isKeyRefusal ? 401 : result.status, after: after)
             return
         }
         do throws(EmbeddingReplyReader.Failure) {
@@ -57,11 +57,6 @@ extension TransferVerdict {
     }
 
     private static let subject = "LITELLM_BASE_URL"
-
-    /// A LiteLLM proxy without a database answers an unknown key with 400 `no_db_connection`.
-    private static func isKeyRefusal(_ result: TransferResult) -> Bool {
-        result.status == 400 && String(decoding: result.body.prefix(4096), as: UTF8.self).contains("no_db_connection")
-    }
 
     private static func judge(_ failure: TransferResult.Failure) -> Self {
         switch failure {

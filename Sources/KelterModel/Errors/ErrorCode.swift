@@ -47,6 +47,10 @@ extension ErrorCode {
     package static let missingFile = Self("missing_file")
     package static let missingQuestion = Self("missing_question")
     package static let noMatches = Self("rag_no_matches")
+    package static let tenantConflict = Self("TENANT_CONFLICT")
+    package static let tenantMissing = Self("TENANT_MISSING")
+    package static let apiKeysMissing = Self("API_KEYS_MISSING")
+    package static let smokeFailed = Self("SMOKE_FAILED")
 }
 
 // One item of a run.
@@ -67,6 +71,28 @@ extension ErrorCode {
     package static let storeConflict = Self("STORE_CONFLICT")
     package static let storeRejected = Self("STORE_REJECTED")
     package static let internalError = Self("INTERNAL")
+}
+
+// The HTTP service; SPEC section 8.
+extension ErrorCode {
+    package static let tenantNotFound = Self("tenant_not_found")
+    package static let invalidTenantSchema = Self("invalid_tenant_schema")
+    package static let tenantSchemaMismatch = Self("tenant_schema_mismatch")
+    package static let tenantMismatch = Self("tenant_mismatch")
+    package static let invalidKeyAlias = Self("invalid_key_alias")
+    package static let rateLimitExceeded = Self("rate_limit_exceeded")
+    package static let unauthorized = Self("unauthorized")
+    package static let forbidden = Self("forbidden")
+    package static let validationError = Self("validation_error")
+    package static let invalidMultipart = Self("invalid_multipart")
+    package static let requestTooLarge = Self("request_too_large")
+    package static let requestTooSlow = Self("request_too_slow")
+    package static let invalidIdempotencyKey = Self("invalid_idempotency_key")
+    package static let idempotencyKeyReused = Self("idempotency_key_reused")
+    package static let idempotencyInProgress = Self("idempotency_in_progress")
+    package static let ingestionStatusNotFound = Self("ingestion_status_not_found")
+    package static let notFound = Self("not_found")
+    package static let methodNotAllowed = Self("method_not_allowed")
 }
 
 // The embedding endpoint.
@@ -91,6 +117,8 @@ extension ErrorCode {
     package static let runUnbalanced = Self("RUN_UNBALANCED")
     package static let syncRefused = Self("SYNC_REFUSED")
     package static let runNotFound = Self("RUN_NOT_FOUND")
+    package static let leaseLost = Self("LEASE_LOST")
+    package static let runAbandoned = Self("RUN_ABANDONED")
     package static let partMissing = Self("PART_MISSING")
     package static let serviceStartFailed = Self("SERVICE_START_FAILED")
     package static let objectStoreFailed = Self("OBJECT_STORE_FAILED")
@@ -109,9 +137,11 @@ extension ErrorCode {
             .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
             .partMissing, .serviceStartFailed, .objectStoreFailed:
             .serviceUnavailable
-        case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused:
+        case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
+            .tenantConflict, .apiKeysMissing:
             .refused
-        case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid:
+        case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid,
+            .smokeFailed:
             .someItemsFailed
         case .interrupted:
             .interrupted

@@ -138,4 +138,13 @@ extension CollectionScope {
             ("ignored", .array(ignored.map { .string($0.rawValue) })),
         ])
     }
+
+    /// Reads ``json``: a scope that was resolved before.
+    package init?(json: JSONValue) {
+        guard let collections = json["collection_ids"]?.array?.compactMap({ $0.string.flatMap { CollectionID($0) } }),
+            let origin = json["origin"]?.string.flatMap(Origin.init)
+        else { return nil }
+        let ignored = json["ignored"]?.array?.compactMap { $0.string.flatMap(Origin.init) } ?? []
+        self.init(collections: collections, origin: origin, ignored: ignored)
+    }
 }

@@ -93,14 +93,19 @@ package struct Sidecar: Equatable, Sendable {
 }
 
 extension Sidecar {
-    /// Every member but the scope, in a fixed order: what `documents.metadata` keeps and what tells `updated` from
-    /// `unchanged`.
+    /// Every member but the scope, in a fixed order.
     package var json: JSONValue {
+        guard let externalID, case .object(let members) = attributes else { return attributes }
+        return .object([("external_id", .string(externalID))] + members)
+    }
+
+    /// Every member but the scope and the external identifier, in a fixed order: what `documents.metadata` keeps and
+    /// what tells `updated` from `unchanged`, however the identifier was found.
+    package var attributes: JSONValue {
         var members: [(name: String, value: JSONValue)] = []
         func add(_ name: String, _ text: String?) {
             if let text { members.append((name, .string(text))) }
         }
-        add("external_id", externalID)
         add("title", title)
         add("language", language)
         if !tags.isEmpty { members.append(("tags", .array(tags.map { .string($0) }))) }

@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+package import KelterModel
 import Synchronization
 
 /// A few threads of our own for calls that block: listing directories, reading and hashing files, fsync.
@@ -59,6 +60,17 @@ package final class IOThreads: Sendable {
 
     deinit {
         for _ in 0..<threads { queue.available.signal() }
+    }
+
+    /// Runs a blocking call that can fail on one of the threads.
+    ///
+    /// - Throws: What the call throws.
+    package func attempt<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(KelterError) -> Value
+    ) async throws(KelterError) -> Value {
+        try await run { () -> Result<Value, KelterError> in
+            do throws(KelterError) { return .success(try body()) } catch { return .failure(error) }
+        }.get()
     }
 
     /// Runs a blocking call on one of the threads.

@@ -9,9 +9,15 @@ package struct FoundFile: Equatable, Sendable {
     package let relativePath: String
     /// The path of its sidecar, where there is one.
     package let sidecarPath: String?
+    /// The file's own name: the last part of its path, or the name under which it was uploaded.
+    package let name: String
 
-    /// The last part of the path.
-    package var name: String { lastComponent(path) }
+    package init(path: String, relativePath: String, sidecarPath: String?, name: String? = nil) {
+        self.path = path
+        self.relativePath = relativePath
+        self.sidecarPath = sidecarPath
+        self.name = name ?? lastComponent(path)
+    }
 }
 
 /// What a walk over the inputs of a batch comes across.

@@ -15,6 +15,16 @@ package struct IngestItem: Sendable {
     package let content: FileContent
     /// SHA-256 of the metadata as stored: tells `updated` from `unchanged`.
     package let metadataHash: ContentHash
+    /// The identifiers promised to documents that may have to be made, by scope; `nil` and an empty list leave the choice
+    /// to the write.
+    package var documentIDs: [RowID?] = []
+
+    /// The digest that tells `updated` from `unchanged`.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/internalError`` when libcrypto refuses.
+    static func metadataHash(_ sidecar: Sidecar, _ caseID: CaseID) throws(KelterError) -> ContentHash {
+        try SHA256.hash(sidecar.attributes.compactText + "\n" + caseID.description)
+    }
 
     /// The guards' questions, one per scope.
     var keys: [GuardKey] {
@@ -61,7 +71,7 @@ struct ItemReader: Sendable {
 
     private func item(_ file: FoundFile) throws(KelterError) -> IngestItem {
         let sidecar = try sidecar(of: file)
-        let scope = try CollectionScope.resolve(inputs(with: sidecar))
+        let scope = try CollectionScope.resolve(caller.inputs(with: sidecar))
         let content = try readFile(file.path, keepUpTo: Self.keepUpTo, maximum: maximumBytes)
         let caseID = sidecar.caseID ?? caller.caseID
         return IngestItem(
@@ -72,7 +82,7 @@ struct ItemReader: Sendable {
             scope: scope,
             caseID: caseID,
             content: content,
-            metadataHash: try SHA256.hash(sidecar.json.compactText + "\n" + caseID.description)
+            metadataHash: try IngestItem.metadataHash(sidecar, caseID)
         )
     }
 
@@ -93,23 +103,29 @@ struct ItemReader: Sendable {
         }
     }
 
-    /// The caller's flags stand in for the sidecar's values of the same strength; headers are the weakest of all.
-    private func inputs(with sidecar: Sidecar) -> ScopeInputs {
-        ScopeInputs(
-            list: caller.scope.list ?? sidecar.scope.list,
-            body: caller.scope.body ?? sidecar.scope.body,
-            headers: caller.scope.headers
-        )
-    }
-
     private func externalID(_ file: FoundFile, _ sidecar: Sidecar, size: Int) throws(KelterError) -> String {
         if case .upload(let given?) = naming { return given }
         if let named = sidecar.externalID { return named }
         guard case .upload = naming else { return file.relativePath }
-        var hasher = SHA256()
-        for part in [Array(file.name.utf8), Array(String(size).utf8), try readPrefix(file.path, count: 1 << 16)] {
-            part.withUnsafeBytes { hasher.update($0) }
-        }
-        return try hasher.finish().hex
+        return try uploadIdentifier(
+            fileName: file.name,
+            size: size,
+            beginning: try readPrefix(file.path, count: uploadIdentifierPrefix)
+        )
     }
+}
+
+/// How much of an upload's beginning takes part in its identifier: 64 KiB.
+let uploadIdentifierPrefix = 1 << 16
+
+/// The external identifier of an upload whose metadata has none: SHA-256 over file name, decimal size and the first
+/// 64 KiB; SPEC section 4.
+///
+/// - Throws: ``KelterError`` with ``ErrorCode/internalError`` when libcrypto refuses.
+func uploadIdentifier(fileName: String, size: Int, beginning: [UInt8]) throws(KelterError) -> String {
+    var hasher = SHA256()
+    for part in [Array(fileName.utf8), Array(String(size).utf8), beginning] {
+        part.withUnsafeBytes { hasher.update($0) }
+    }
+    return try hasher.finish().hex
 }

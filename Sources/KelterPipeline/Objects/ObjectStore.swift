@@ -78,6 +78,38 @@ package struct ObjectStore: Sendable {
         try replace(path) { writeAll(bytes[...], to: $0) }
     }
 
+    /// Reads a whole object of at most 1 MiB, such as a document's metadata.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable`` or ``ErrorCode/fileTooLarge``.
+    package func readSmall(_ path: String) throws(KelterError) -> [UInt8] {
+        let limit = 1 << 20
+        return try readFile(root + "/" + path, keepUpTo: limit, maximum: limit).bytes ?? []
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/objectStoreFailed``.
+    package func remove(_ path: String) throws(KelterError) {
+        let target = root + "/" + path
+        guard unlink(target) == 0 || errno == ENOENT || errno == ENOTDIR else { throw failure(target, errno) }
+    }
+
+    /// Moves an object to another place, which is durable afterwards.
+    ///
+    /// - Returns: `false` when there is no such object.
+    /// - Throws: ``KelterError`` with ``ErrorCode/objectStoreFailed``.
+    func move(_ path: String, to destination: String) throws(KelterError) -> Bool {
+        let (source, target) = (root + "/" + path, root + "/" + destination)
+        guard access(source, F_OK) == 0 else { return false }
+        try makeDirectories(parentDirectory(target))
+        guard rename(source, target) == 0 else {
+            if errno == ENOENT { return false }
+            throw failure(target, errno)
+        }
+        try synchronise(parentDirectory(target))
+        return true
+    }
+
     private func replace(_ path: String, with fill: (Int32) -> Bool) throws(KelterError) {
         let target = root + "/" + path
         let directory = parentDirectory(target)
@@ -97,21 +129,25 @@ package struct ObjectStore: Sendable {
             unlink(temporary)
             throw failure(target, number)
         }
-        // The new name is durable only once its directory is.
-        let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard parent >= 0 else { throw failure(target, errno) }
-        defer { close(parent) }
-        guard fsync(parent) == 0 else { throw failure(target, errno) }
+        try synchronise(directory)
     }
 
-    private func makeDirectories(_ path: String) throws(KelterError) {
+    /// Makes the names in a directory durable: a rename alone is not.
+    func synchronise(_ directory: String) throws(KelterError) {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(directory, errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure(directory, errno) }
+    }
+
+    func makeDirectories(_ path: String) throws(KelterError) {
         var status = stat()
         if stat(path, &status) == 0 { return }
         if path != "/" { try makeDirectories(parentDirectory(path)) }
         guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw failure(path, errno) }
     }
 
-    private func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
+    func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
         var rest = bytes
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -124,7 +160,7 @@ package struct ObjectStore: Sendable {
         return true
     }
 
-    private func failure(_ path: String, _ number: Int32) -> KelterError {
+    func failure(_ path: String, _ number: Int32) -> KelterError {
         KelterError(
             .objectStoreFailed,
             "The object store cannot be written: \(systemMessage(number)).",

@@ -146,14 +146,15 @@ extension Ingestion {
             report.embeddingsEmpty += result.embeddingsEmpty
             if let error = result.error { report.error = error }
             var path: String?
-            if let document = result.document {
-                path = try await storeObjects(
+            // A duplicate's document is another source's, and so are its objects.
+            if let document = result.document, result.duplicateOf == nil {
+                path = try await placeObjects(
                     of: item,
                     document,
                     collection,
                     tenant: request.caller.tenant,
                     in: objects
-                )
+                ).metadataPath
             }
             report.documents.append(
                 UploadReport.Document(
@@ -166,35 +167,6 @@ extension Ingestion {
             )
         }
         report.outcome = results.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
-    }
-
-    /// Writes raw bytes and metadata of one document; the metadata carries the winning collection.
-    ///
-    /// After the rows and not before, because only then the document's identifier is certain. A kill in between leaves
-    /// a document without objects, which the next upload of the same file mends.
-    private func storeObjects(
-        of item: IngestItem,
-        _ document: RowID,
-        _ collection: CollectionID?,
-        tenant: Tenant,
-        in objects: ObjectStore
-    ) async throws(KelterError) -> String {
-        let location = try objects.location(
-            tenant: tenant,
-            caseID: item.caseID,
-            document: document,
-            fileName: item.file.name
-        )
-        let metadata = item.sidecar.stored(externalID: item.externalID, collection: collection)
-        return try await io.run { () -> Result<String, KelterError> in
-            do throws(KelterError) {
-                try objects.copy(item.file.path, to: location.content)
-                try objects.write(metadata, to: location.metadata)
-                return .success(location.metadata)
-            } catch {
-                return .failure(error)
-            }
-        }.get()
     }
 }
 

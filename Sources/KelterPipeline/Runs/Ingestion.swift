@@ -41,6 +41,8 @@ package final class Ingestion: Sendable {
     let io: IOThreads
     let jobs: Int
     let memory = Budget(total: memoryBudget)
+    /// How long documents spent in each stage.
+    package let stageTimes = StageTimes()
 
     /// Prepares the pipeline.
     ///
@@ -51,6 +53,15 @@ package final class Ingestion: Sendable {
         self.stages = stages
         self.jobs = max(1, jobs)
         io = IOThreads(count: self.jobs)
+    }
+
+    /// What has been exchanged with the embedding endpoint.
+    package var endpointFigures: [(name: String, value: Int)] {
+        let statistics = stages.embeddings.statistics
+        return [
+            ("requests", statistics.requests), ("inputs", statistics.inputs), ("tokens", statistics.promptTokens),
+            ("retries", statistics.retries), ("throttles", statistics.throttles),
+        ]
     }
 
     func processor(tenant: Tenant, run: RowID, isPlan: Bool = false) -> ItemProcessor {
@@ -71,6 +82,7 @@ package final class Ingestion: Sendable {
             profile: stages.profile,
             isPlan: isPlan,
             memory: memory,
+            times: stageTimes,
             now: millisecondsSince1970
         )
     }

@@ -31,6 +31,7 @@ struct ItemProcessor: Sendable {
     let isPlan: Bool
     /// Bytes of documents between reading and writing.
     let memory: Budget
+    let times: StageTimes
     /// Milliseconds since 1970.
     let now: @Sendable () -> UInt64
 
@@ -126,14 +127,18 @@ struct ItemProcessor: Sendable {
         _ verdicts: [GuardVerdict],
         _ course: inout Course
     ) async throws(KelterError) -> ItemResult? {
-        let prepared = try await producer.chunks(of: item)
+        let prepared = try await times.measure(.parse) { () async throws(KelterError) in
+            try await producer.chunks(of: item)
+        }
         guard !prepared.chunks.isEmpty else { return .skipped(.noText) }
         if isPlan {
             let tokens = prepared.chunks.reduce(0) { $0 + $1.tokens }
             return .planned(verdicts.map(\.outcome), chunks: prepared.chunks.count, tokens: tokens)
         }
         let previous = verdicts.compactMap(\.previousDocument)
-        let content = try await producer.embed(prepared, of: item, previous: previous)
+        let content = try await times.measure(.embed) { () async throws(KelterError) in
+            try await producer.embed(prepared, of: item, previous: previous)
+        }
         course.reused = content.reused
         try await write(item, content: content, verdicts, &course)
         return nil
@@ -150,7 +155,7 @@ struct ItemProcessor: Sendable {
         let attributes = attributes(of: item, content: content)
         let writes = pending.map { index in
             DocumentWrite(
-                newDocumentID: .version7(milliseconds: now()),
+                newDocumentID: item.newDocumentID(index) ?? .version7(milliseconds: now()),
                 key: keys[index],
                 attributes: attributes,
                 bytes: item.content.size,
@@ -158,7 +163,8 @@ struct ItemProcessor: Sendable {
                 content: verdicts[index].needsContent ? content?.chunks : nil
             )
         }
-        for (index, result) in zip(pending, try await writer.write(writes)) { course.finish(index, result) }
+        let results = try await times.measure(.store) { () async throws(KelterError) in try await writer.write(writes) }
+        for (index, result) in zip(pending, results) { course.finish(index, result) }
     }
 
     private func attributes(of item: IngestItem, content: PreparedContent?) -> DocumentAttributes {
@@ -175,8 +181,15 @@ struct ItemProcessor: Sendable {
             embeddingProfile: profile.name,
             embeddingModel: profile.model,
             vectorSpace: profile.vectorSpace,
-            metadata: item.sidecar.json
+            metadata: item.sidecar.attributes
         )
+    }
+}
+
+extension IngestItem {
+    /// The identifier promised to a scope's document.
+    fileprivate func newDocumentID(_ target: Int) -> RowID? {
+        documentIDs.indices.contains(target) ? documentIDs[target] : nil
     }
 }
 

@@ -1,5 +1,15 @@
 import Synchronization
 
+/// The connections of a store at a moment.
+package struct ConnectionFigures: Sendable, Equatable {
+    /// Connections in use.
+    package let busy: Int
+    /// Connections that wait for their next use.
+    package let idle: Int
+    /// Calls that wait for a connection.
+    package let waiting: Int
+}
+
 /// A bounded number of connections, opened when needed and kept for the next user.
 ///
 /// Waiters are served in order. A connection that broke is dropped and replaced by the next use.
@@ -18,6 +28,17 @@ final class ConnectionPool: Sendable {
     init(configuration: StoreConfiguration) {
         self.configuration = configuration
         state = Mutex(State(free: max(1, configuration.poolSize)))
+    }
+
+    /// How many connections are in use and idle, and how many calls wait for one.
+    var figures: ConnectionFigures {
+        state.withLock { state in
+            ConnectionFigures(
+                busy: max(1, configuration.poolSize) - state.free,
+                idle: state.idle.count,
+                waiting: state.waiters.count
+            )
+        }
     }
 
     /// Lends a connection to the closure, which runs on the connection's thread.

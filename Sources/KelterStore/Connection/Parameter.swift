@@ -10,6 +10,7 @@ enum Parameter: Sendable {
     case bool(Bool)
     case uuid(RowID?)
     case json(JSONValue)
+    case bytes([UInt8])
     case texts([String?])
     case uuids([RowID?])
     case ints([Int?])
@@ -27,6 +28,7 @@ enum Parameter: Sendable {
         case .bool: 16
         case .uuid: 2950
         case .json: 3802
+        case .bytes: 17
         case .texts: 1009
         case .uuids: 2951
         case .ints: 1016
@@ -49,6 +51,7 @@ enum Parameter: Sendable {
             guard let value else { return false }
             buffer.append(value)
         case .json(let value): buffer.append(json: value)
+        case .bytes(let value): buffer.append(value)
         case .texts(let values):
             Self.write(values, elementType: 25, to: &buffer) { $1.append($0) }
         case .uuids(let values):

@@ -78,6 +78,11 @@ struct Rows: ~Copyable {
         bytes(row, column).flatMap { ContentHash(bytes: $0) }
     }
 
+    /// A `bytea` value.
+    func data(_ row: Int, _ column: Int) -> [UInt8]? {
+        bytes(row, column).map { Array($0) }
+    }
+
     /// A `jsonb` value.
     func json(_ row: Int, _ column: Int) -> JSONValue? {
         guard let value = bytes(row, column), value.first == 1 else { return nil }

@@ -14,9 +14,15 @@ package struct RunRecord: Sendable {
     /// Why it failed.
     package var error: String?
     /// RFC 3339, in UTC; set by the database.
+    package internal(set) var queuedAt: String?
+    /// RFC 3339, in UTC; set by the database, `nil` for a run that still waits.
     package internal(set) var startedAt: String?
     /// RFC 3339, in UTC; set by the database.
     package internal(set) var finishedAt: String?
+    /// From its first start to its end; `nil` before that.
+    package internal(set) var durationMilliseconds: Int?
+    /// The trace of the request that asked for it.
+    package internal(set) var traceID: String?
 
     package init(
         id: RowID,
@@ -34,5 +40,34 @@ package struct RunRecord: Sendable {
         self.arguments = arguments
         self.totals = totals
         self.error = error
+    }
+}
+
+extension RunRecord {
+    /// What ``init(_:_:)`` reads.
+    static let columns = """
+        id, case_id, kind, status, arguments, totals, error, \(Store.timestamp("queued_at")),
+        \(Store.timestamp("started_at")), \(Store.timestamp("finished_at")), trace_id,
+        (extract(epoch FROM finished_at - started_at) * 1000)::bigint
+        """
+    static let columnCount = 12
+
+    /// Reads a row of ``columns``.
+    init?(_ rows: borrowing Rows, _ row: Int) {
+        guard let id = rows.uuid(row, 0) else { return nil }
+        self.init(
+            id: id,
+            caseID: rows.text(row, 1),
+            kind: rows.text(row, 2) ?? "",
+            status: rows.text(row, 3).flatMap(RunStatus.init) ?? .failed,
+            arguments: rows.json(row, 4) ?? .object([]),
+            totals: rows.json(row, 5),
+            error: rows.text(row, 6)
+        )
+        queuedAt = rows.text(row, 7)
+        startedAt = rows.text(row, 8)
+        finishedAt = rows.text(row, 9)
+        traceID = rows.text(row, 10)
+        durationMilliseconds = rows.int(row, 11)
     }
 }

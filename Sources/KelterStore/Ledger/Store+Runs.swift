@@ -6,7 +6,7 @@ extension Store {
     /// A run that is taken up again accounts for everything anew: what it has stored already it finds unchanged.
     package func beginRun(_ run: RunRecord, tenant: Tenant) async throws(KelterError) {
         let schema = schema
-        try await ledger(tenant) { connection throws(DatabaseFailure) in
+        try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             _ = try connection.execute(
                 """
                 INSERT INTO \(schema).runs (id, tenant_id, case_id, kind, status, arguments)
@@ -34,7 +34,7 @@ extension Store {
             item.detail = item.detail.map(replacingNUL)
             return item
         }
-        try await ledger(tenant) { connection throws(DatabaseFailure) in
+        try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection)
         }
     }
@@ -61,7 +61,7 @@ extension Store {
         tenant: Tenant
     ) async throws(KelterError) {
         let schema = schema
-        let changed = try await ledger(tenant) { connection throws(DatabaseFailure) in
+        let changed = try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             try connection.execute(
                 """
                 UPDATE \(schema).runs SET status = $3, totals = $4, error = $5, finished_at = now()
@@ -79,7 +79,7 @@ extension Store {
     /// Counts the outcomes that the database holds for a run: the check of the run's own counters.
     package func countOutcomes(ofRun run: RowID, tenant: Tenant) async throws(KelterError) -> OutcomeCounts {
         let schema = schema
-        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
                 SELECT outcome, count(*) FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 GROUP BY outcome
@@ -102,7 +102,7 @@ extension Store {
         tenant: Tenant
     ) async throws(KelterError) -> [RunItem] {
         let schema = schema
-        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
                 SELECT collection_id, external_id, outcome, code, detail, document_id, bytes FROM \(schema).run_items
@@ -131,57 +131,44 @@ extension Store {
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound``.
     package func run(_ id: RowID, tenant: Tenant) async throws(KelterError) -> RunRecord {
-        guard let run = try await runs(matching: id, limit: 1, tenant: tenant).first else { throw Self.runNotFound(id) }
+        guard let run = try await runs("tenant_id = $1 AND id = $2", [.uuid(id)], tenant: tenant).first else {
+            throw Self.runNotFound(id)
+        }
         return run
     }
 
     /// The tenant's newest runs, newest first.
     package func latestRuns(limit: Int = 20, tenant: Tenant) async throws(KelterError) -> [RunRecord] {
-        try await runs(matching: nil, limit: limit, tenant: tenant)
+        try await runs(
+            "tenant_id = $1 ORDER BY runs.queued_at DESC, id DESC LIMIT $2",
+            [.int(limit)],
+            tenant: tenant
+        )
     }
 
-    private func runs(matching id: RowID?, limit: Int, tenant: Tenant) async throws(KelterError) -> [RunRecord] {
+    /// The newest run of a tenant's case; `nil` when there is none.
+    package func latestRun(ofCase caseID: CaseID, tenant: Tenant) async throws(KelterError) -> RunRecord? {
+        try await runs(
+            "tenant_id = $1 AND case_id = $3 ORDER BY runs.queued_at DESC, id DESC LIMIT $2",
+            [.int(1), .text(caseID.description)],
+            tenant: tenant
+        ).first
+    }
+
+    private func runs(_ condition: String, _ parameters: [Parameter], tenant: Tenant) async throws(KelterError)
+        -> [RunRecord]
+    {
         let schema = schema
-        return try await ledger(tenant) { connection throws(DatabaseFailure) in
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
-                """
-                SELECT id, case_id, kind, status, arguments, totals, error,
-                    \(Self.timestamp("started_at")), \(Self.timestamp("finished_at"))
-                FROM \(schema).runs WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2)
-                ORDER BY runs.started_at DESC, id DESC LIMIT $3
-                """,
-                [.uuid(tenant.rowID), .uuid(id), .int(limit)]
+                "SELECT \(RunRecord.columns) FROM \(schema).runs WHERE \(condition)",
+                [.uuid(tenant.rowID)] + parameters
             )
-            return (0..<rows.count).compactMap { row in
-                guard let id = rows.uuid(row, 0) else { return nil }
-                var run = RunRecord(
-                    id: id,
-                    caseID: rows.text(row, 1),
-                    kind: rows.text(row, 2) ?? "",
-                    status: rows.text(row, 3).flatMap(RunStatus.init) ?? .failed,
-                    arguments: rows.json(row, 4) ?? .object([]),
-                    totals: rows.json(row, 5),
-                    error: rows.text(row, 6)
-                )
-                run.startedAt = rows.text(row, 7)
-                run.finishedAt = rows.text(row, 8)
-                return run
-            }
+            return (0..<rows.count).compactMap { RunRecord(rows, $0) }
         }
     }
 
-    private static func timestamp(_ column: String) -> String {
-        #"to_char(\#(column) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#
-    }
-
-    private func ledger<Value: Sendable>(
-        _ tenant: Tenant,
-        _ body: @Sendable (isolated Connection) throws(DatabaseFailure) -> Value
-    ) async throws(KelterError) -> Value {
-        try await reporting { () async throws(DatabaseFailure) in try await transaction(tenant: tenant, body) }
-    }
-
-    private static func runNotFound(_ run: RowID) -> KelterError {
+    static func runNotFound(_ run: RowID) -> KelterError {
         KelterError(
             .runNotFound,
             "There is no run \(run) of this tenant.",
@@ -190,7 +177,7 @@ extension Store {
     }
 }
 
-private func replacingNUL(_ text: String) -> String {
+func replacingNUL(_ text: String) -> String {
     guard containsNUL(text) else { return text }
     return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 }))
 }

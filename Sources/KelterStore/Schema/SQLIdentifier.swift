@@ -9,8 +9,11 @@ package struct SQLIdentifier: Sendable, Equatable, CustomStringConvertible {
 
     /// Checks the name of a schema: `^[a-z_][a-z0-9_]{0,62}$`, not beginning with `pg_`.
     ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - subject: The setting or option it comes from.
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
-    package init(schema name: String) throws(KelterError) {
+    package init(schema name: String, subject: String = "RAG_VECTOR_SCHEMA") throws(KelterError) {
         let bytes = name.utf8
         let isLetter: (UInt8) -> Bool = { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "_") }
         guard (1...63).contains(bytes.count), let first = bytes.first, isLetter(first),
@@ -20,7 +23,7 @@ package struct SQLIdentifier: Sendable, Equatable, CustomStringConvertible {
             throw KelterError(
                 .settingInvalid,
                 "\"\(shortened(name))\" is not a valid schema name.",
-                subject: "RAG_VECTOR_SCHEMA",
+                subject: subject,
                 fix: "Use 1 to 63 lower-case letters, digits and '_', not beginning with a digit or 'pg_'."
             )
         }

@@ -37,13 +37,11 @@ extension Store {
                     SELECT count(*), max(a.atttypmod) FILTER (WHERE c.relname = 'embeddings')
                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'embedding' AND NOT a.attisdropped
-                    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
-                        AND c.relname IN
-                            ('collections', 'documents', 'sources', 'chunks', 'embeddings', 'runs', 'run_items')
+                    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname = ANY ($2)
                     """,
-                    [.text(schema)]
+                    [.text(schema), .texts(StoreSchema.tableNames)]
                 )
-                guard rows.int(0, 0) == 7, let dimension = rows.int(0, 1) else { return .missing }
+                guard rows.int(0, 0) == StoreSchema.tableNames.count, let dimension = rows.int(0, 1) else { return .missing }
                 return .present(dimension: dimension)
             }
         }

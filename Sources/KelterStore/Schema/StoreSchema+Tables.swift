@@ -117,10 +117,21 @@ extension StoreSchema {
             status text NOT NULL,
             arguments jsonb NOT NULL DEFAULT '{}',
             totals jsonb,
-            started_at timestamptz NOT NULL DEFAULT now(),
+            started_at timestamptz DEFAULT now(),
             finished_at timestamptz,
             error text
         );
+        -- What a run needs to wait in the queue and to be worked by one process at a time.
+        ALTER TABLE \(schema).runs
+            ALTER COLUMN started_at DROP NOT NULL,
+            ADD COLUMN IF NOT EXISTS queued_at timestamptz NOT NULL DEFAULT now(),
+            ADD COLUMN IF NOT EXISTS priority int NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS not_before timestamptz,
+            ADD COLUMN IF NOT EXISTS attempts int NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS lease_token bigint NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS lease_owner text,
+            ADD COLUMN IF NOT EXISTS lease_until timestamptz,
+            ADD COLUMN IF NOT EXISTS trace_id text;
 
         CREATE TABLE IF NOT EXISTS \(schema).run_items (
             run_id uuid NOT NULL REFERENCES \(schema).runs (id) ON DELETE CASCADE,
@@ -135,6 +146,87 @@ extension StoreSchema {
             finished_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id)
         );
+
+        """
+    }
+
+    /// What the HTTP service keeps: uploaded objects, answered requests and the audit trail.
+    static func service(_ schema: SQLIdentifier) -> String {
+        """
+        -- Where the raw bytes of an uploaded document lie. Its row may come before the document's.
+        CREATE TABLE IF NOT EXISTS \(schema).uploads (
+            tenant_id uuid NOT NULL,
+            document_id uuid NOT NULL,
+            case_id text NOT NULL,
+            external_id text NOT NULL,
+            file_name text NOT NULL,
+            content_path text NOT NULL,
+            metadata_path text NOT NULL,
+            bytes bigint NOT NULL,
+            hash text NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (tenant_id, document_id)
+        );
+
+        CREATE TABLE IF NOT EXISTS \(schema).idempotency_keys (
+            tenant_id uuid NOT NULL,
+            route text NOT NULL,
+            key text NOT NULL,
+            request_hash bytea NOT NULL,
+            owner uuid NOT NULL,
+            locked_until timestamptz NOT NULL,
+            status int,
+            body bytea,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (tenant_id, route, key)
+        );
+
+        CREATE TABLE IF NOT EXISTS \(schema).audit_log (
+            id uuid PRIMARY KEY,
+            tenant_id uuid NOT NULL,
+            action text NOT NULL,
+            actor text NOT NULL,
+            reason text NOT NULL,
+            ticket_ref text NOT NULL,
+            operator_label text,
+            details jsonb NOT NULL,
+            trace_id text,
+            created_at timestamptz NOT NULL DEFAULT now()
+        );
+
+        """
+    }
+
+    /// The function by which a worker takes the next queued run of any of these tenants.
+    ///
+    /// A function, because row level security shows one tenant's rows at a time: it looks at one tenant after the other
+    /// in one round trip. An expired lease is taken over; its token makes the writer that lost it fail.
+    static func queue(_ schema: SQLIdentifier) -> String {
+        """
+        CREATE OR REPLACE FUNCTION \(schema).claim_run(tenants uuid[], worker text, lease interval)
+        RETURNS TABLE (run_id uuid, run_tenant uuid, run_token bigint) LANGUAGE plpgsql
+        SET search_path TO pg_catalog, pg_temp AS $$
+        DECLARE
+            tenant uuid;
+        BEGIN
+            FOREACH tenant IN ARRAY tenants LOOP
+                PERFORM set_config('kelter.tenant_id', tenant::text, true);
+                RETURN QUERY
+                    UPDATE \(schema).runs r SET status = 'running', attempts = r.attempts + 1,
+                        started_at = coalesce(r.started_at, clock_timestamp()), lease_token = r.lease_token + 1,
+                        lease_owner = worker, lease_until = clock_timestamp() + lease
+                    WHERE r.id = (
+                        SELECT q.id FROM \(schema).runs q
+                        WHERE q.tenant_id = tenant AND q.status IN ('queued', 'running')
+                            AND (q.status = 'queued' AND coalesce(q.not_before <= clock_timestamp(), true)
+                                OR q.status = 'running' AND q.lease_until < clock_timestamp())
+                        ORDER BY q.priority DESC, q.queued_at, q.id LIMIT 1 FOR UPDATE SKIP LOCKED
+                    )
+                    RETURNING r.id, r.tenant_id, r.lease_token;
+                IF FOUND THEN RETURN; END IF;
+            END LOOP;
+        END
+        $$;
 
         """
     }
@@ -155,7 +247,10 @@ extension StoreSchema {
         CREATE INDEX IF NOT EXISTS documents_tenant_case_idx
             ON \(schema).documents (tenant_id, case_id) WHERE case_id IS NOT NULL;
         CREATE INDEX IF NOT EXISTS sources_document_idx ON \(schema).sources (document_id);
-        CREATE INDEX IF NOT EXISTS runs_tenant_started_idx ON \(schema).runs (tenant_id, started_at DESC);
+        DROP INDEX IF EXISTS \(schema).runs_tenant_started_idx;
+        CREATE INDEX IF NOT EXISTS runs_tenant_queued_idx ON \(schema).runs (tenant_id, queued_at DESC);
+        CREATE INDEX IF NOT EXISTS runs_queue_idx ON \(schema).runs (tenant_id, priority DESC, queued_at, id)
+            WHERE status IN ('queued', 'running');
         CREATE INDEX IF NOT EXISTS chunks_tsv_idx ON \(schema).chunks USING gin (tsv);
         CREATE INDEX IF NOT EXISTS chunks_text_norm_trgm_idx ON \(schema).chunks USING gin (text_norm gin_trgm_ops);
         CREATE INDEX IF NOT EXISTS embeddings_embedding_hnsw ON \(schema).embeddings

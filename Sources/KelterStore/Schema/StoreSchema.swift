@@ -59,8 +59,8 @@ package enum StoreSchema {
             )
         }
         return [
-            prologue(schema), tables(schema, dimension: dimension), ledger(schema), indexes(schema, hnsw: hnsw),
-            rowLevelSecurity(schema), "COMMIT;\n",
+            prologue(schema), tables(schema, dimension: dimension), ledger(schema), service(schema), queue(schema),
+            indexes(schema, hnsw: hnsw), rowLevelSecurity(schema), "COMMIT;\n",
         ].joined(separator: "\n")
     }
 
@@ -100,20 +100,29 @@ package enum StoreSchema {
         """
     }
 
+    /// The tables of a vector space: each has a `tenant_id`.
+    static let tableNames = [
+        "collections", "documents", "sources", "chunks", "embeddings", "runs", "run_items", "uploads",
+        "idempotency_keys", "audit_log",
+    ]
+
     /// "KELTER01" as a number: the key of the lock that schema scripts take.
     private static let advisoryKey = 0x4B45_4C54_4552_3031
 
     private static func rowLevelSecurity(_ schema: SQLIdentifier) -> String {
+        rowLevelSecurity(schemaName: schema.name, tables: tableNames)
+    }
+
+    /// Protects tables with a `tenant_id`: a transaction sees and writes the rows of its own tenant only.
+    static func rowLevelSecurity(schemaName: String, tables: [String]) -> String {
         """
         DO $$
         DECLARE
             name text;
             relation regclass;
         BEGIN
-            FOREACH name IN ARRAY ARRAY[
-                'collections', 'documents', 'sources', 'chunks', 'embeddings', 'runs', 'run_items'
-            ] LOOP
-                relation := format('%I.%I', '\(schema.name)', name)::regclass;
+            FOREACH name IN ARRAY ARRAY[\(tables.map { "'\($0)'" }.joined(separator: ", "))] LOOP
+                relation := format('%I.%I', '\(schemaName)', name)::regclass;
                 IF NOT (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = relation) THEN
                     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
                     EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);

@@ -56,14 +56,18 @@ package struct SearchRequest: Sendable {
     ///
     /// Default 5.
     package var topK: Int
-    /// Candidates by vector.
+    /// Candidates by vector; 0 looks for none, and a positive number below ``topK`` counts as ``topK``.
     ///
     /// Default 50.
     package var vectorLimit: Int
-    /// Candidates by words.
+    /// Candidates by words; 0 looks for none, and a positive number below ``topK`` counts as ``topK``.
     ///
     /// Default 50.
     package var lexicalLimit: Int
+    /// The most candidates that are scored; see ``effectiveMaximumCandidates``.
+    ///
+    /// Default `nil`: all.
+    package var maximumCandidates: Int?
     /// The least trigram word similarity, 0 to 1, of a candidate that no word finds.
     ///
     /// Default 0.1.
@@ -83,6 +87,7 @@ package struct SearchRequest: Sendable {
         topK: Int = 5,
         vectorLimit: Int = 50,
         lexicalLimit: Int = 50,
+        maximumCandidates: Int? = nil,
         trigramLimit: Double = 0.1,
         efSearch: Int = 80
     ) {
@@ -95,7 +100,24 @@ package struct SearchRequest: Sendable {
         self.topK = topK
         self.vectorLimit = vectorLimit
         self.lexicalLimit = lexicalLimit
+        self.maximumCandidates = maximumCandidates
         self.trigramLimit = trigramLimit
         self.efSearch = efSearch
+    }
+}
+
+extension SearchRequest {
+    /// Candidates by vector that are looked for.
+    var effectiveVectorLimit: Int { vectorLimit > 0 ? max(vectorLimit, topK) : 0 }
+
+    /// Candidates by words that are looked for.
+    var effectiveLexicalLimit: Int { lexicalLimit > 0 ? max(lexicalLimit, topK) : 0 }
+
+    /// So many candidates are scored at most: the best by vector and the best by words in turns.
+    ///
+    /// ``maximumCandidates``, at least ``topK`` and at most what both limits together can give.
+    package var effectiveMaximumCandidates: Int {
+        let both = effectiveVectorLimit + effectiveLexicalLimit
+        return min(max(maximumCandidates ?? both, topK), both)
     }
 }

@@ -164,6 +164,31 @@ extension Store {
     }
 }
 
+extension Store {
+    /// Which of these documents there are, deleted ones among them.
+    package func existingDocuments(_ documents: [RowID], tenant: Tenant) async throws(KelterError) -> Set<RowID> {
+        let schema = schema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                "SELECT id FROM \(schema).documents WHERE tenant_id = $1 AND id = ANY ($2)",
+                [.uuid(tenant.rowID), .uuids(documents)]
+            )
+            return Set((0..<rows.count).compactMap { rows.uuid($0, 0) })
+        }
+    }
+
+    /// How many chunks a document has.
+    package func chunkCount(of document: RowID, tenant: Tenant) async throws(KelterError) -> Int {
+        let schema = schema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.query(
+                "SELECT count(*) FROM \(schema).chunks WHERE tenant_id = $1 AND document_id = $2",
+                [.uuid(tenant.rowID), .uuid(document)]
+            ).int(0, 0) ?? 0
+        }
+    }
+}
+
 /// Whether a text holds the one character that PostgreSQL's `text` does not.
 func containsNUL(_ text: String) -> Bool {
     text.utf8.contains(0)

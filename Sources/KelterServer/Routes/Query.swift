@@ -1,0 +1,28 @@
+import HTTPTypes
+import KelterModel
+import KelterPipeline
+
+extension HTTPService {
+    /// `POST /v1/ai/rag/query/`: searches the tenant's documents.
+    func query(_ request: RouteRequest, _ admitted: Admitted) async throws(KelterError) -> Reply {
+        let (bytes, body) = try await request.body.json(contentType: request.contentType)
+        let question = Question(
+            text: body["question"]?.string ?? body["query"]?.string ?? "",
+            tenant: admitted.tenant,
+            scope: ScopeInputs(headers: admitted.headers)
+        )
+        return try await Idempotent(store: store).run(
+            admitted,
+            route: request.route.name,
+            parts: [bytes],
+            storesAnswer: true
+        ) { _ throws(KelterError) in
+            let findings = try await retrieval.find(question)
+            guard !findings.snippets.isEmpty else {
+                throw KelterError(.noMatches, "Nothing matches the question.", fix: "Ask differently or widen the scope.")
+            }
+            let members = findings.json.members ?? []
+            return Idempotent.Answer(status: 200, members: members + [("trace_id", .string(admitted.trace.id))])
+        }
+    }
+}

@@ -1,0 +1,171 @@
+package import KelterModel
+
+extension Store {
+    /// Creates the registry's tables where they are missing.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/databaseUnavailable`` or ``ErrorCode/databaseError``.
+    package func applyRegistry() async throws(KelterError) {
+        try await reporting { () async throws(DatabaseFailure) in
+            try await session { connection throws(DatabaseFailure) in
+                do throws(DatabaseFailure) {
+                    try connection.run(RegistrySchema.sql)
+                } catch {
+                    connection.rollBack()
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Makes sure that there is the public tenant and that a domain leads to it; the runbook's
+    /// `bootstrap_public_tenant`.
+    ///
+    /// - Parameter domain: The domain, such as `localhost`.
+    /// - Returns: Whether anything had to be created.
+    /// - Throws: ``KelterError`` with ``ErrorCode/tenantConflict`` when the domain leads elsewhere.
+    package func bootstrapPublicTenant(domain: String) async throws(KelterError) -> Bool {
+        let schema = TenantRecord.publicSchema
+        return try await createTenant(
+            TenantRecord(tenant: try Tenant(schema), schema: schema, name: "Public", domains: [domain])
+        )
+    }
+
+    /// Makes sure that there is a tenant with its schema and its domains; the runbook's `create_tenant`.
+    ///
+    /// - Parameter record: The tenant. Its domains are folded to lower case.
+    /// - Returns: Whether anything had to be created; a repetition with the same values changes nothing.
+    /// - Throws: ``KelterError`` with ``ErrorCode/tenantConflict`` when key, schema or a domain belong to another tenant,
+    ///   and ``ErrorCode/settingInvalid`` for a name no schema or domain can have.
+    package func createTenant(_ record: TenantRecord) async throws(KelterError) -> Bool {
+        let isPublic = record.schema == TenantRecord.publicSchema
+        let identifier = try SQLIdentifier(schema: record.schema, subject: "--schema")
+        guard record.schema != schema.name else {
+            throw KelterError(
+                .tenantConflict,
+                "The schema \(record.schema) is the vector space's.",
+                subject: "--schema",
+                fix: "Choose another name for the tenant's schema."
+            )
+        }
+        let domains = try record.domains.map { (domain) throws(KelterError) in try Self.checkedDomain(domain) }
+        return try await reporting { () async throws(DatabaseFailure) in
+            try await registryTransaction { connection throws(DatabaseFailure) in
+                _ = try connection.query("SELECT pg_advisory_xact_lock($1)", [.int(RegistrySchema.advisoryKey)])
+                var isChanged = try connection.insertTenant(record)
+                if !isPublic { try connection.run(RegistrySchema.tenantTables(identifier)) }
+                for domain in domains where try connection.insertDomain(domain, of: record.schema) {
+                    isChanged = true
+                }
+                return isChanged
+            }
+        }
+    }
+
+    /// The tenant of a schema; `nil` when there is none.
+    package func tenant(schema name: String) async throws(KelterError) -> TenantRecord? {
+        try await tenants("WHERE t.schema_name = $1", [.text(name)]).first
+    }
+
+    /// The tenant that a domain leads to; `nil` when there is none.
+    ///
+    /// - Parameter domain: A host name without port, in any case.
+    package func tenant(domain: String) async throws(KelterError) -> TenantRecord? {
+        try await tenants(
+            "WHERE t.schema_name = (SELECT schema_name FROM public.domains WHERE domain = $1)",
+            [.text(lowercasedASCII(domain))]
+        ).first
+    }
+
+    /// All tenants by schema, the public one among them.
+    package func tenants() async throws(KelterError) -> [TenantRecord] {
+        try await tenants("", [])
+    }
+
+    private func tenants(_ condition: String, _ parameters: [Parameter]) async throws(KelterError) -> [TenantRecord] {
+        try await reporting { () async throws(DatabaseFailure) in
+            try await registryTransaction { connection throws(DatabaseFailure) in
+                let rows = try connection.query(
+                    """
+                    SELECT t.key, t.schema_name, t.name, coalesce(string_agg(d.domain, ' ' ORDER BY d.domain), '')
+                    FROM public.tenants t LEFT JOIN public.domains d USING (schema_name)
+                    \(condition) GROUP BY t.id ORDER BY t.schema_name
+                    """,
+                    parameters
+                )
+                return (0..<rows.count).compactMap { row in
+                    guard let tenant = rows.text(row, 0).flatMap({ try? Tenant($0) }), let schema = rows.text(row, 1)
+                    else { return nil }
+                    return TenantRecord(
+                        tenant: tenant,
+                        schema: schema,
+                        name: rows.text(row, 2) ?? "",
+                        domains: (rows.text(row, 3) ?? "").split(separator: " ").map(String.init)
+                    )
+                }
+            }
+        }
+    }
+
+    /// A host name in lower case: letters, digits, `-` and `.`, or an address in brackets.
+    private static func checkedDomain(_ text: String) throws(KelterError) -> String {
+        let domain = lowercasedASCII(trimmed(text))
+        let allowed = "abcdefghijklmnopqrstuvwxyz0123456789.-:[]"
+        guard (1...253).contains(domain.utf8.count), domain.utf8.allSatisfy({ allowed.utf8.contains($0) }) else {
+            throw KelterError(
+                .settingInvalid,
+                "\"\(shortened(domain))\" is not a domain.",
+                subject: "--domain",
+                fix: "Give a host name without scheme and port, such as dev.localhost."
+            )
+        }
+        return domain
+    }
+}
+
+extension Connection {
+    /// Enters a tenant unless it is there already with the same key and schema.
+    fileprivate func insertTenant(_ record: TenantRecord) throws(DatabaseFailure) -> Bool {
+        let rows = try query(
+            "SELECT key, schema_name, id FROM public.tenants WHERE id = $1 OR key = $2 OR schema_name = $3",
+            [.uuid(record.tenant.rowID), .text(record.tenant.key), .text(record.schema)]
+        )
+        if rows.count > 0 {
+            guard rows.count == 1, rows.uuid(0, 2) == record.tenant.rowID, rows.text(0, 1) == record.schema else {
+                throw .finding(
+                    KelterError(
+                        .tenantConflict,
+                        "The tenant \(rows.text(0, 0) ?? "") exists already in the schema \(rows.text(0, 1) ?? "").",
+                        subject: "--schema, --tenant-id",
+                        fix: "Choose another schema and tenant identifier."
+                    )
+                )
+            }
+            return false
+        }
+        return try execute(
+            "INSERT INTO public.tenants (id, key, schema_name, name) VALUES ($1, $2, $3, $4)",
+            [.uuid(record.tenant.rowID), .text(record.tenant.key), .text(record.schema), .text(record.name)]
+        ) > 0
+    }
+
+    /// Enters a domain unless it leads to the schema already.
+    fileprivate func insertDomain(_ domain: String, of schema: String) throws(DatabaseFailure) -> Bool {
+        let inserted = try execute(
+            "INSERT INTO public.domains (domain, schema_name) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            [.text(domain), .text(schema)]
+        )
+        if inserted > 0 { return true }
+        let owner = try query("SELECT schema_name FROM public.domains WHERE domain = $1", [.text(domain)]).text(0, 0)
+        guard owner == schema else {
+            throw .finding(
+                KelterError(
+                    .tenantConflict,
+                    "The domain \(domain) leads to the schema \(owner ?? "of another tenant").",
+                    subject: "--domain",
+                    fix: "Choose another domain."
+                )
+            )
+        }
+        return false
+    }
+}
