@@ -21,6 +21,7 @@ let settings: [SwiftSetting] = [
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -76,6 +77,7 @@ let package = Package(
             dependencies: [
                 "KelterModel", "KelterHashing", "KelterSettings", "KelterPipeline", "KelterLocal", "KelterStore",
                 "KelterEmbedding", "KelterServer", argumentParser, logging, serviceLifecycle,
+                unixSignals,
             ]
         ),
         .executableTarget(name: "kelter", dependencies: ["KelterCommands"]),

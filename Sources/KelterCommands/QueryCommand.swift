@@ -42,16 +42,7 @@ struct QueryCommand: ExecutableCommand {
             topK: topK
         )
         let stages = try await services.stages()
-        let search = services.settings.search
-        let retrieval = Retrieval(
-            stages: stages,
-            weights: Retrieval.Weights(
-                alpha: search.alpha,
-                minimumSimilarity: search.minimumSimilarity,
-                trigramLimit: search.trigramLimit,
-                efSearch: services.settings.hnsw.efSearch
-            )
-        )
+        let retrieval = services.retrieval(stages)
         let findings = try await retrieval.find(question)
         stages.embeddings.close()
         await stages.store.close()

@@ -49,9 +49,9 @@ struct Services: Sendable {
     /// On the embedded server the schema is applied when it is missing; on one of the user's it is asked for.
     ///
     /// - Throws: ``KelterError`` of the server or the schema.
-    func store() async throws(KelterError) -> Store {
+    func store(connections: Int = 4) async throws(KelterError) -> Store {
         let isEmbedded = !settings.isDatabaseConfigured
-        let store = try await unverifiedStore()
+        let store = try await unverifiedStore(connections: connections)
         do throws(KelterError) {
             try await store.verifySchema()
         } catch  where isEmbedded && error.code == .schemaMissing {
@@ -63,7 +63,7 @@ struct Services: Sendable {
     /// The database as it is.
     ///
     /// - Throws: ``KelterError`` of the server.
-    func unverifiedStore() async throws(KelterError) -> Store {
+    func unverifiedStore(connections: Int = 4) async throws(KelterError) -> Store {
         let url: String
         if let configured = settings.databaseURL { url = configured } else { url = try await postgres.start().url }
         return try Store(
@@ -71,7 +71,7 @@ struct Services: Sendable {
                 url: url,
                 schema: settings.vectorSchema,
                 dimension: settings.profile.dimension,
-                poolSize: 4,
+                poolSize: connections,
                 statementTimeout: settings.statementTimeout,
                 attempts: settings.retryAttempts,
                 retryBaseDelay: settings.retryBaseDelay
@@ -86,14 +86,11 @@ struct Services: Sendable {
     /// All stages of the pipeline.
     ///
     /// - Throws: ``KelterError`` of a service or of the profile.
-    func stages() async throws(KelterError) -> Ingestion.Stages {
-        let store = try await store()
+    func stages(store given: Store? = nil) async throws(KelterError) -> Ingestion.Stages {
+        let store: Store
+        if let given { store = given } else { store = try await self.store() }
         let profile = settings.profile
-        let client = try EmbeddingClient(
-            endpoint: try await endpoint(),
-            model: profile.model,
-            dimension: profile.dimension
-        )
+        let client = try await embeddingClient()
         let counter = try Tokenizers.make(profile.tokenizer, weightsFile: paths.embeddingWeights)
         return Ingestion.Stages(
             parser: DocumentParser(),
@@ -106,6 +103,30 @@ struct Services: Sendable {
 }
 
 extension Services {
+    /// The search with the settings' weights.
+    func retrieval(_ stages: Ingestion.Stages) -> Retrieval {
+        Retrieval(
+            stages: stages,
+            weights: Retrieval.Weights(
+                alpha: settings.search.alpha,
+                minimumSimilarity: settings.search.minimumSimilarity,
+                trigramLimit: settings.search.trigramLimit,
+                efSearch: settings.hnsw.efSearch
+            )
+        )
+    }
+
+    /// A client of its own for whoever is to be served apart from others, with figures of its own.
+    ///
+    /// - Throws: ``KelterError`` of the endpoint.
+    func embeddingClient() async throws(KelterError) -> EmbeddingClient {
+        try EmbeddingClient(
+            endpoint: try await endpoint(),
+            model: settings.profile.model,
+            dimension: settings.profile.dimension
+        )
+    }
+
     /// The configured endpoint, or the embedded one, which is started when it does not run.
     private func endpoint() async throws(KelterError) -> EmbeddingEndpoint {
         var endpoint = EmbeddingEndpoint(

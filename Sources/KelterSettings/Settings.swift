@@ -45,6 +45,10 @@ package struct Settings: Sendable {
     ///
     /// Defaults 0.7, 0.15, 0.1.
     package let search: SearchSettings
+    /// `RAG_INTERNAL_KEYS`, `AI_CORE_RATE_LIMIT_QUOTA`, `RAG_UPLOAD_MAX_BYTES`.
+    ///
+    /// Defaults: none, 60/min, 100 MiB.
+    package let service: ServiceSettings
     /// Each setting with its value, secrets masked, and its origin.
     package let explained: [ExplainedSetting]
 
@@ -107,6 +111,7 @@ extension Settings {
             minimumSimilarity: try reader.number("RAG_MIN_SIM", builtIn: 0.15, in: 0...1),
             trigramLimit: try reader.number("RAG_TRGM_LIMIT", builtIn: 0.1, in: 0...1)
         )
+        service = try ServiceSettings(&reader)
         explained = reader.explained
         try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
     }

@@ -26,12 +26,8 @@ extension FaultInjectingEndpoint {
         /// The answer with a fault, or without one.
         func response(_ fault: Fault?) -> LoopbackHTTPServer.Response {
             var reply = self
-            var response = LoopbackHTTPServer.Response()
             var bytes = { (vector: [Float]) in vector.withUnsafeBytes { Array($0) } }
             switch fault {
-            case nil: break
-            case .status(let status, let headers, let body):
-                return LoopbackHTTPServer.Response(status: status, headers: headers, body: Array(body.utf8))
             case .tooFewItems: reply.items.removeLast()
             case .tooManyItems: reply.items.append(Item(index: items.count, vector: items[0].vector))
             case .duplicateIndex: reply.items[items.count - 1].index = 0
@@ -49,32 +45,10 @@ extension FaultInjectingEndpoint {
             case .notANumber(let item): reply.change(item) { $0[0] = .nan }
             case .infinity(let item): reply.change(item) { $0[0] = .infinity }
             case .zeroVector(let item): reply.change(item) { $0 = $0.map { _ in 0 } }
-            case .cutJSON(let count):
-                response.body = Array(body(bytes).prefix(count))
-                return response
-            case .cutConnection(let count): response.delivery = .cut(after: count)
-            case .wrongContentType: response.contentType = "text/plain"
-            case .errorBody:
-                return LoopbackHTTPServer.Response(text: #"{"error":{"message":"model crashed","code":500}}"#)
-            case .html:
-                return LoopbackHTTPServer.Response(
-                    contentType: "text/html",
-                    text: "<!doctype html><title>Login</title>"
-                )
-            case .endless:
-                return LoopbackHTTPServer.Response(body: Array(repeating: 0x20, count: 1 << 16), delivery: .endless)
-            case .drip(let count, let pause): response.delivery = .drip(bytes: count, pause: pause)
-            case .redirect:
-                return LoopbackHTTPServer.Response(
-                    status: 307,
-                    headers: [("Location", "http://127.0.0.1:9/embeddings")]
-                )
-            case .hang: response.delivery = .hang
-            case .reset: response.delivery = .reset
-            case .noReply: response.delivery = .noReply
+            default: break
             }
-            response.body = reply.body(bytes)
-            return response
+            let body = reply.body(bytes)
+            return fault.map { $0.response(body) } ?? LoopbackHTTPServer.Response(body: body)
         }
 
         /// Changes one item's vector, if the reply has that item.

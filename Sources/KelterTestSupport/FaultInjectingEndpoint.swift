@@ -6,7 +6,8 @@ import Synchronization
 /// An embeddings endpoint on the loopback interface with vectors that follow from the text, and faults on request.
 ///
 /// It answers `POST …/embeddings` in OpenAI's shape, base64 or numbers, at once and for any model name. The vectors are
-/// those of ``vector(for:dimension:)``.
+/// those of ``vector(for:dimension:)``. `POST …/chat/completions` is answered with a fixed text; both routes have a log
+/// and faults of their own.
 package final class FaultInjectingEndpoint: Sendable {
     /// What it does with `encoding_format: base64`.
     package enum Base64Support: Sendable {
@@ -30,6 +31,10 @@ package final class FaultInjectingEndpoint: Sendable {
         /// Further time for each input; default no time.
         package var latencyPerInput: Duration = .zero
         package var script = Script.none
+        /// What every chat request is answered with.
+        package var chatText = "Das steht in der ersten Quelle [1]."
+        /// The faults of chat requests, which are counted by themselves.
+        package var chatScript = Script.none
         /// Whether the log keeps the texts; default yes, benchmarks say no.
         package var recordsTexts = true
 
@@ -45,6 +50,8 @@ package final class FaultInjectingEndpoint: Sendable {
         /// The number of inputs of each request.
         package var sizes: [Int] = []
         package var encodings: [String] = []
+        /// The bodies of the chat requests, in the order of their arrival; they are not counted as ``requests``.
+        package var chats: [JSONValue] = []
         /// The most requests that were being answered at one time.
         package var maximumInFlight = 0
         fileprivate var inFlight = 0
@@ -94,6 +101,9 @@ package final class FaultInjectingEndpoint: Sendable {
         options: Options,
         log: borrowing Mutex<Log>
     ) -> LoopbackHTTPServer.Response {
+        if request.method == "POST", request.path.hasSuffix("/chat/completions") {
+            return answerChat(request, options: options, log: log)
+        }
         let number = log.withLock { log in
             defer { log.requests += 1 }
             log.inFlight += 1
@@ -105,9 +115,7 @@ package final class FaultInjectingEndpoint: Sendable {
         guard request.method == "POST", request.path.hasSuffix("/embeddings") else {
             return error(404, "no such route")
         }
-        if let apiKey = options.apiKey, request.header("Authorization") != "Bearer \(apiKey)" {
-            return error(401, "bad key")
-        }
+        guard isAuthorised(request, options) else { return error(401, "bad key") }
         guard let call = Call(request.body) else { return error(400, "bad request") }
         log.withLock { log in
             log.inputs += call.inputs.count
@@ -131,6 +139,26 @@ package final class FaultInjectingEndpoint: Sendable {
         }
         let reply = Reply(model: call.model, inputs: call.inputs, dimension: dimension, isBase64: isBase64)
         return reply.response(options.script.fault(number))
+    }
+
+    private static func answerChat(
+        _ request: LoopbackHTTPServer.Request,
+        options: Options,
+        log: borrowing Mutex<Log>
+    ) -> LoopbackHTTPServer.Response {
+        let body = (try? JSONReader.read(request.body)) ?? .null
+        let number = log.withLock { log in
+            log.chats.append(body)
+            return log.chats.count - 1
+        }
+        guard isAuthorised(request, options) else { return error(401, "bad key") }
+        pause(options.latency)
+        return chatAnswer(body, text: options.chatText, fault: options.chatScript.fault(number))
+            ?? error(400, "bad request")
+    }
+
+    private static func isAuthorised(_ request: LoopbackHTTPServer.Request, _ options: Options) -> Bool {
+        options.apiKey.map { request.header("Authorization") == "Bearer \($0)" } ?? true
     }
 
     static func error(_ status: Int, _ message: String) -> LoopbackHTTPServer.Response {

@@ -33,8 +33,8 @@ struct TransferRulesTests {
 
     @Test("/embeddings is appended to the base")
     func addresses() throws {
-        #expect(try EndpointAddress(baseURL: "http://a:1").url == "http://a:1/embeddings")
-        #expect(try EndpointAddress(baseURL: " https://a/v1/ ").url == "https://a/v1/embeddings")
+        #expect(try EndpointAddress(baseURL: "http://a:1", route: "embeddings").url == "http://a:1/embeddings")
+        #expect(try EndpointAddress(baseURL: " https://a/v1/ ", route: "embeddings").url == "https://a/v1/embeddings")
     }
 
     @Test(
@@ -46,7 +46,7 @@ struct TransferRulesTests {
         ]
     )
     func loopback(_ url: String, _ isLoopback: Bool) throws {
-        #expect(try EndpointAddress(baseURL: url).isLoopback == isLoopback)
+        #expect(try EndpointAddress(baseURL: url, route: "embeddings").isLoopback == isLoopback)
     }
 
     @Test("each HTTP status has its verdict")

@@ -106,6 +106,17 @@ extension ErrorCode {
     package static let embeddingReplyInvalid = Self("EMBEDDING_REPLY_INVALID")
 }
 
+// The chat endpoint; a search goes on without an answer.
+extension ErrorCode {
+    package static let chatUnreachable = Self("CHAT_UNREACHABLE")
+    package static let chatTimeout = Self("CHAT_TIMEOUT")
+    package static let chatUnauthorised = Self("CHAT_UNAUTHORISED")
+    package static let chatRefused = Self("CHAT_REFUSED")
+    package static let chatThrottled = Self("CHAT_THROTTLED")
+    package static let chatServerError = Self("CHAT_SERVER_ERROR")
+    package static let chatReplyInvalid = Self("CHAT_REPLY_INVALID")
+}
+
 // The database and the embedded services.
 extension ErrorCode {
     package static let databaseUnavailable = Self("DATABASE_UNAVAILABLE")
@@ -135,7 +146,8 @@ extension ErrorCode {
         case .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
             .embeddingServerError,
             .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
-            .partMissing, .serviceStartFailed, .objectStoreFailed:
+            .partMissing, .serviceStartFailed, .objectStoreFailed, .chatUnreachable, .chatTimeout, .chatUnauthorised,
+            .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
             .tenantConflict, .apiKeysMissing:

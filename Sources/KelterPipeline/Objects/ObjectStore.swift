@@ -78,6 +78,16 @@ package struct ObjectStore: Sendable {
         try replace(path) { writeAll(bytes[...], to: $0) }
     }
 
+    /// What keeps the store from being written to; `nil` when nothing does.
+    package var problem: KelterError? {
+        do throws(KelterError) {
+            try makeDirectories(root)
+        } catch {
+            return error
+        }
+        return access(root, R_OK | W_OK | X_OK) == 0 ? nil : failure(root, errno)
+    }
+
     /// Reads a whole object of at most 1 MiB, such as a document's metadata.
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable`` or ``ErrorCode/fileTooLarge``.

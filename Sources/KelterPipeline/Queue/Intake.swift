@@ -90,7 +90,7 @@ extension Intake {
             hash: content.hash
         )
         try await assignTargets(to: &document, sidecar: sidecar, tenant: tenant)
-        let run = RowID.version7(milliseconds: millisecondsSince1970())
+        let run = newRowID()
         try place(&document, run: run, tenant: tenant)
         // Only new documents have a place of their own already; the others' objects are the old ones until the rows
         // have changed.
@@ -168,7 +168,7 @@ extension Intake {
                 fix: "Give identifiers that an upload returned."
             )
         }
-        let run = RowID.version7(milliseconds: millisecondsSince1970())
+        let run = newRowID()
         var accepted = Accepted(run: run, documents: documents, invalidIDs: invalid)
         accepted.queuedAt = try await enqueue(accepted, kind: QueuedWork.ingestionKind, uploads: [], request, reply)
         return accepted
@@ -218,7 +218,7 @@ extension Intake {
         let verdicts = try await store.probe(keys, tenant: tenant)
         document.targets = verdicts.enumerated().map { index, verdict in
             if let known = verdict.document { return QueuedDocument.Target(document: known, isNew: false) }
-            let id = (index == 0 ? promised : nil) ?? .version7(milliseconds: millisecondsSince1970())
+            let id = (index == 0 ? promised : nil) ?? newRowID()
             return QueuedDocument.Target(document: id, isNew: true)
         }
     }

@@ -20,7 +20,7 @@ extension Ingestion {
         let tree = try FileTree(inputs: request.inputs, filter: request.filter)
         let store = stages.store
         let tenant = request.caller.tenant
-        let run = request.resume ?? .version7(milliseconds: millisecondsSince1970())
+        let run = request.resume ?? newRowID()
         if !request.plan {
             try await store.beginRun(
                 RunRecord(

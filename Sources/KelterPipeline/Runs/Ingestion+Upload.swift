@@ -33,7 +33,7 @@ extension Ingestion {
         let start = clock.now
         let item = try await read(request)
         let tenant = request.caller.tenant
-        let run = RowID.version7(milliseconds: millisecondsSince1970())
+        let run = newRowID()
         var report = UploadReport(
             run: run,
             outcome: .failed,

@@ -88,6 +88,11 @@ package final class Ingestion: Sendable {
     }
 }
 
+/// A new identifier that sorts after earlier ones.
+package func newRowID() -> RowID {
+    .version7(milliseconds: millisecondsSince1970())
+}
+
 /// Milliseconds since 1970-01-01 UTC.
 func millisecondsSince1970() -> UInt64 {
     var time = timespec()

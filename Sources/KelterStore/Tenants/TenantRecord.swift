@@ -11,6 +11,13 @@ package struct TenantRecord: Sendable, Equatable {
     /// The domains that lead to it, in lower case and without port.
     package let domains: [String]
 
+    package init(tenant: Tenant, schema: String, name: String, domains: [String]) {
+        self.tenant = tenant
+        self.schema = schema
+        self.name = name
+        self.domains = domains
+    }
+
     /// The schema of the public tenant, which holds what all share and no documents.
     package static let publicSchema = "public"
 }

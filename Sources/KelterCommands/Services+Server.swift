@@ -1,0 +1,134 @@
+import Glibc
+import KelterEmbedding
+import KelterModel
+import KelterPipeline
+import KelterServer
+import KelterSettings
+import KelterStore
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+extension Services {
+    /// Makes sure that there are the public tenant and the development tenant; SPEC section 10.
+    ///
+    /// - Throws: ``KelterError`` of the database, or when the names belong to others.
+    func registerDefaultTenants(in store: Store) async throws(KelterError) {
+        try await store.applyRegistry()
+        _ = try await store.bootstrapPublicTenant(domain: "localhost")
+        let schema = "dev"
+        guard try await store.tenant(schema: schema) == nil else { return }
+        _ = try await store.createTenant(
+            TenantRecord(tenant: try Tenant("dev-tenant"), schema: schema, name: "Development", domains: [])
+        )
+    }
+
+    /// The database of a long-running process, with the registry and the default tenants on the embedded server.
+    ///
+    /// - Parameter connections: Connections at most.
+    /// - Throws: ``KelterError`` of the database or the schema.
+    func serviceStore(connections: Int) async throws(KelterError) -> Store {
+        let store = try await store(connections: connections)
+        if !settings.isDatabaseConfigured { try await registerDefaultTenants(in: store) }
+        // Says at once when there is no registry.
+        _ = try await store.tenants()
+        return store
+    }
+
+    /// Workers of this process, each with an embedding client of its own.
+    ///
+    /// - Parameters:
+    ///   - count: How many.
+    ///   - stages: The tools they share.
+    ///   - report: Told of what they do.
+    /// - Returns: The workers and their pipelines.
+    /// - Throws: ``KelterError`` of the endpoint.
+    func workers(
+        _ count: Int,
+        stages: Ingestion.Stages,
+        report: @escaping @Sendable (RunWorker.Event) -> Void
+    ) async throws(KelterError) -> (workers: [RunWorker], ingestions: [Ingestion]) {
+        var workers: [RunWorker] = []
+        var ingestions: [Ingestion] = []
+        for index in 0..<count {
+            var own = stages
+            own.embeddings = try await embeddingClient()
+            let ingestion = Ingestion(stages: own, jobs: availableCores())
+            ingestions.append(ingestion)
+            workers.append(
+                RunWorker(
+                    configuration: .init(name: "\(hostName()):\(getpid()):\(index + 1)"),
+                    ingestion: ingestion,
+                    objects: objects,
+                    report: report
+                )
+            )
+        }
+        return (workers, ingestions)
+    }
+}
+
+/// Runs services until SIGTERM or SIGINT, and gives them half a minute to end then.
+///
+/// - Parameters:
+///   - services: In the order in which they depend on each other; they end in the reverse order.
+///   - logger: Where the group logs.
+/// - Throws: ``KelterError`` with ``ErrorCode/serviceStartFailed`` when one of them cannot go on.
+func runUntilSignalled(_ services: [any Service], logger: Logger) async throws(KelterError) {
+    // A reader of the log that has gone must not take the service with it.
+    signal(SIGPIPE, SIG_IGN)
+    var quiet = logger
+    quiet.logLevel = .error
+    var configuration = ServiceGroupConfiguration(
+        services: services,
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: quiet
+    )
+    configuration.maximumGracefulShutdownDuration = .seconds(30)
+    do {
+        try await ServiceGroup(configuration: configuration).run()
+    } catch {
+        throw KelterError(
+            .serviceStartFailed,
+            "The service ended: \(error).",
+            fix: "If the address is in use, choose another with --port."
+        )
+    }
+}
+
+/// Writes what workers do to a log.
+func log(_ event: RunWorker.Event, to logger: Logger) {
+    func context(_ claim: ClaimedRun) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["run": "\(claim.run.id)", "tenant": "\(claim.tenant.key)"]
+        if let caseID = claim.run.caseID { metadata["case"] = "\(caseID)" }
+        if let trace = claim.run.traceID { metadata["trace_id"] = "\(trace)" }
+        return metadata
+    }
+    switch event {
+    case .claimed(let claim):
+        logger.debug("run claimed", metadata: context(claim).merging(["attempt": "\(claim.attempts)"]) { $1 })
+    case .finished(let claim, let report, let duration):
+        var metadata = context(claim)
+        metadata["status"] = "\(report.status.rawValue)"
+        metadata["documents"] = "\(report.documents.count)"
+        metadata["chunks"] = "\(report.chunks)"
+        metadata["duration_ms"] = "\(duration.milliseconds)"
+        logger.info("run finished", metadata: metadata)
+    case .postponed(let claim, let error):
+        logger.warning("run postponed", metadata: context(claim).merging(problem(error)) { $1 })
+    case .abandoned(let claim, let error):
+        logger.error("run abandoned", metadata: context(claim).merging(problem(error)) { $1 })
+    case .troubled(let error):
+        logger.error("worker in trouble", metadata: problem(error))
+    }
+}
+
+private func problem(_ error: KelterError) -> Logger.Metadata {
+    ["code": "\(error.code)", "detail": "\(error.detail)"]
+}
+
+private func hostName() -> String {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
+    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

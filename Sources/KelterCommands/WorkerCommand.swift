@@ -1,0 +1,45 @@
+import ArgumentParser
+import KelterEmbedding
+import KelterModel
+import KelterPipeline
+import KelterServer
+import KelterSettings
+import KelterStore
+import Logging
+import ServiceLifecycle
+
+struct WorkerCommand: ExecutableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker",
+        abstract: "Works on queued uploads and runs until it is stopped.",
+        discussion: """
+            Any number of workers may run, on any number of machines that share the database and the object store. \
+            Ctrl-C finishes the run at hand, or gives it back to the queue after 20 seconds.
+            """
+    )
+
+    @Option(help: "How many runs this process works on at a time.")
+    var workers = 1
+
+    @OptionGroup var logging: LogOptions
+    @OptionGroup var common: CommonOptions
+
+    var handlesInterrupts: Bool { false }
+
+    func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
+        guard (1...64).contains(workers) else {
+            throw KelterError(.usage, "\(workers) workers are not possible.", subject: "--workers", fix: "Use 1 to 64.")
+        }
+        let services = try Services()
+        let logger = try logging.logger("kelter.worker")
+        let store = try await services.serviceStore(connections: 2 + 2 * workers)
+        let stages = try await services.stages(store: store)
+        let made = try await services.workers(workers, stages: stages) { log($0, to: logger) }
+        terminal.note("Waiting for runs. Ctrl-C ends the worker.")
+        try await runUntilSignalled(made.workers.map { WorkerService($0) }, logger: logger)
+        stages.embeddings.close()
+        await store.close()
+        if terminal.isJSON { terminal.print(JSONValue.object([("stopped", .bool(true))]).compactText) }
+        return .done
+    }
+}
