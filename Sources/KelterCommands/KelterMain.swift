@@ -88,7 +88,7 @@ struct KelterCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             IngestCommand.self, UploadCommand.self, QueryCommand.self, UpCommand.self, DownCommand.self,
-            StatusCommand.self, ServeCommand.self, WorkerCommand.self, ConfigCommand.self,
+            StatusCommand.self, ServeCommand.self, WorkerCommand.self, SmokeCommand.self, ConfigCommand.self,
             SchemaCommand.self, BootstrapPublicTenantCommand.self, CreateTenantCommand.self, ListTenantsCommand.self,
             CreateTenantSuperuserCommand.self, APIKeyCommand.self, EmbeddingEndpointCommand.self,
             EmbeddingWorkerCommand.self,

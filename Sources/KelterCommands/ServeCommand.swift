@@ -88,7 +88,8 @@ struct ServeCommand: ExecutableCommand {
 struct RunningServer {
     private let service: HTTPService
     private let workers: [RunWorker]
-    private let store: Store
+    /// The database, also for whoever wants to look at what the service has done.
+    let store: Store
     private let stages: Ingestion.Stages
     private let housekeeping: HousekeepingService
 
@@ -157,9 +158,11 @@ struct RunningServer {
     ) -> [HealthCheck] {
         let objects = services.objects
         return [
-            HealthCheck(name: "database") { await failure { () async throws(KelterError) in _ = try await store.serverInfo() } },
+            HealthCheck(name: "database") {
+                await failure { () async throws(KelterError) in _ = try await store.serverInfo() }
+            },
             HealthCheck(name: "embedding_endpoint") {
-                await failure { () async throws(KelterError) in _ = try await stages.embeddings.probe() }
+                await failure { () async throws(KelterError) in try await services.checkEndpoint() }
             },
             HealthCheck(name: "object_store") { objects.problem },
             HealthCheck(name: "queue") {

@@ -1,5 +1,6 @@
 import Glibc
 import KelterEmbedding
+import KelterLocal
 import KelterModel
 import KelterPipeline
 import KelterServer
@@ -33,6 +34,29 @@ extension Services {
         // Says at once when there is no registry.
         _ = try await store.tenants()
         return store
+    }
+
+    /// Asks the endpoint for its models, which costs nothing: whatever it answers, short of a server's error, it is there.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/embeddingUnreachable`` or ``ErrorCode/embeddingServerError``.
+    func checkEndpoint() async throws(KelterError) {
+        var base = (settings.endpointBaseURL ?? embeddings.status().baseURL ?? "")[...]
+        while base.hasSuffix("/") { base.removeLast() }
+        let key = settings.endpointKey.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? []
+        let reply: HTTPExchange.Reply
+        do throws(KelterError) {
+            reply = try await HTTPExchange("GET", base + "/models", headers: key, timeout: .seconds(2)).send()
+        } catch {
+            throw KelterError(.embeddingUnreachable, error.message, subject: "LITELLM_BASE_URL", fix: error.fix)
+        }
+        guard reply.status < 500 else {
+            throw KelterError(
+                .embeddingServerError,
+                "The embedding endpoint answers with HTTP status \(reply.status).",
+                subject: "LITELLM_BASE_URL",
+                fix: "Check the service's log."
+            )
+        }
     }
 
     /// Workers of this process, each with an embedding client of its own.
@@ -72,15 +96,21 @@ extension Services {
 ///
 /// - Parameters:
 ///   - services: In the order in which they depend on each other; they end in the reverse order.
+///   - client: Works with them; when it has ended, so do they.
 ///   - logger: Where the group logs.
 /// - Throws: ``KelterError`` with ``ErrorCode/serviceStartFailed`` when one of them cannot go on.
-func runUntilSignalled(_ services: [any Service], logger: Logger) async throws(KelterError) {
+func runUntilSignalled(
+    _ services: [any Service],
+    then client: (any Service)? = nil,
+    logger: Logger
+) async throws(KelterError) {
     // A reader of the log that has gone must not take the service with it.
     signal(SIGPIPE, SIG_IGN)
     var quiet = logger
     quiet.logLevel = .error
     var configuration = ServiceGroupConfiguration(
-        services: services,
+        services: services.map { .init(service: $0) }
+            + (client.map { [.init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)] } ?? []),
         gracefulShutdownSignals: [.sigterm, .sigint],
         logger: quiet
     )

@@ -50,6 +50,7 @@ extension ErrorCode {
     package static let tenantConflict = Self("TENANT_CONFLICT")
     package static let tenantMissing = Self("TENANT_MISSING")
     package static let apiKeysMissing = Self("API_KEYS_MISSING")
+    package static let serviceUnreachable = Self("SERVICE_UNREACHABLE")
     package static let smokeFailed = Self("SMOKE_FAILED")
 }
 
@@ -146,7 +147,7 @@ extension ErrorCode {
         case .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
             .embeddingServerError,
             .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
-            .partMissing, .serviceStartFailed, .objectStoreFailed, .chatUnreachable, .chatTimeout, .chatUnauthorised,
+            .partMissing, .serviceStartFailed, .serviceUnreachable, .objectStoreFailed, .chatUnreachable, .chatTimeout, .chatUnauthorised,
             .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,

@@ -32,18 +32,18 @@ package final class ServiceMetrics: Sendable {
     )
     private static let chunks = Counter("kelter_chunks_total", help: "Chunks stored.")
     private static let stageSeconds = Gauge(
-        "kelter_stage_seconds_total",
+        "kelter_stage_seconds",
         help: "Time documents spent in a stage of the pipeline.",
         labels: ["stage"]
     )
     private static let stageDocuments = Gauge(
-        "kelter_stage_documents_total",
+        "kelter_stage_documents",
         help: "Documents that went through a stage.",
         labels: ["stage"]
     )
     private static let queue = Gauge("kelter_queue_runs", help: "Runs that wait and are worked on.", labels: ["state"])
     private static let endpoint = Gauge(
-        "kelter_embedding_endpoint_total",
+        "kelter_embedding_endpoint",
         help: "What was exchanged with the embedding endpoint.",
         labels: ["what"]
     )

@@ -177,6 +177,25 @@ extension Store {
         }
     }
 
+    /// The collections of documents, as far as there are any.
+    package func documentCollections(
+        _ documents: [RowID],
+        tenant: Tenant
+    ) async throws(KelterError) -> [RowID: CollectionID?] {
+        let schema = schema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                "SELECT id, collection_id FROM \(schema).documents WHERE tenant_id = $1 AND id = ANY ($2)",
+                [.uuid(tenant.rowID), .uuids(documents)]
+            )
+            var collections: [RowID: CollectionID?] = [:]
+            for row in 0..<rows.count {
+                if let id = rows.uuid(row, 0) { collections.updateValue(rows.uuid(row, 1), forKey: id) }
+            }
+            return collections
+        }
+    }
+
     /// How many chunks a document has.
     package func chunkCount(of document: RowID, tenant: Tenant) async throws(KelterError) -> Int {
         let schema = schema
