@@ -100,13 +100,17 @@ let package = Package(
             dependencies: ["KelterEmbedding", "KelterLocal", "KelterModel", "KelterTestSupport"]
         ),
         .testTarget(name: "KelterServerTests", dependencies: ["KelterServer", "KelterModel"]),
-        .testTarget(name: "KelterPipelineTests", dependencies: ["KelterPipeline", "KelterModel"]),
+        .testTarget(
+            name: "KelterPipelineTests",
+            dependencies: ["KelterPipeline", "KelterModel", "KelterStore", "KelterEmbedding"]
+        ),
         .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),
         .testTarget(name: "IntegrationTests", dependencies: ["KelterStore", "KelterModel", "KelterTestSupport"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "kelter", "KelterModel", "KelterHashing", "KelterStore", "KelterLocal", "KelterTestSupport",
+                "kelter", "KelterModel", "KelterHashing", "KelterEmbedding", "KelterStore", "KelterLocal",
+                "KelterTestSupport",
             ],
             exclude: ["Fixtures"]
         ),

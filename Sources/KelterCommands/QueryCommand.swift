@@ -9,7 +9,7 @@ struct QueryCommand: ExecutableCommand {
     static let configuration = CommandConfiguration(
         commandName: "query",
         abstract: "Searches what has been ingested, by meaning and by words.",
-        discussion: "Ends with 1 when nothing matches."
+        discussion: "With LITELLM_CHAT_MODEL set, the model answers from the matches. Ends with 1 when nothing matches."
     )
 
     @Argument(help: "The question.")
@@ -33,28 +33,36 @@ struct QueryCommand: ExecutableCommand {
         }
         try checkSchema(caller.schema)
         let inputs = try scope.inputs()
+        // What is wrong with the call is said before anything is started.
         _ = try CollectionScope.resolve(inputs)
+        let caseID = try caseFilter.map { (text) throws(KelterError) in try CaseID(text).description }
         let question = Question(
             text: text,
             tenant: try Tenant(caller.tenant),
             scope: inputs,
-            caseID: try caseFilter.map { (text) throws(KelterError) in try CaseID(text) },
-            topK: topK
+            filters: SearchFilters(caseID: caseID),
+            hybrid: HybridOptions(topK: topK)
         )
         let stages = try await services.stages()
-        let retrieval = services.retrieval(stages)
-        let findings = try await retrieval.find(question)
+        let findings = try await services.retrieval(stages).find(question)
         stages.embeddings.close()
         await stages.store.close()
-        guard !findings.snippets.isEmpty else {
-            throw KelterError(.noMatches, "Nothing matches the question.", fix: "Ask differently or widen the scope.")
-        }
+        try findings.requireMatches()
         terminal.print(json: findings.json, text: text(findings))
         return .done
     }
 
     private func text(_ findings: Findings) -> String {
         var lines = ["\(text)"]
+        switch findings.answer {
+        case .none: break
+        case .text(let answer):
+            lines.append("")
+            for line in answer.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+                lines += wrapped(String(line), width: 103)
+            }
+        case .failed(let error): lines += ["", "No answer: \(error)"]
+        }
         for (index, snippet) in findings.snippets.enumerated() {
             let score = "\((snippet.score * 1000).rounded() / 1000)"
             let collection = snippet.collection.map { "collection \($0)" } ?? "no collection"
@@ -68,7 +76,13 @@ struct QueryCommand: ExecutableCommand {
             "\(findings.snippets.count) of \(findings.vectorCandidates) candidates by meaning and "
                 + "\(findings.lexicalCandidates) by words in \(spoken(findings.duration))"
         )
-        return lines.joined(separator: "\n")
+        return printable(lines.joined(separator: "\n"))
+    }
+
+    /// The text without control characters: neither a document nor a model may steer the terminal.
+    private func printable(_ text: String) -> String {
+        let scalars = text.unicodeScalars.filter { $0 == "\n" || $0.properties.generalCategory != .control }
+        return String(String.UnicodeScalarView(scalars))
     }
 
     /// The beginning of a text on one line, cut between words.

@@ -31,6 +31,9 @@ struct ServeCommand: ExecutableCommand {
     @Flag(help: "Require API keys on a loopback address too, as behind a proxy.")
     var requireKeys = false
 
+    @Option(help: "For how many seconds a run stays with a worker that has fallen silent.")
+    var lease = 30
+
     @Option(help: "After how many seconds a connection on which nothing happens is closed.")
     var idleTimeout = 60
 
@@ -40,17 +43,25 @@ struct ServeCommand: ExecutableCommand {
     var handlesInterrupts: Bool { false }
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        guard (0...65_535).contains(port), (0...64).contains(workers), (1...3600).contains(idleTimeout) else {
+        guard (0...65_535).contains(port), (0...64).contains(workers), (1...3600).contains(idleTimeout),
+            (1...3600).contains(lease)
+        else {
             throw KelterError(
                 .usage,
                 "A number is out of range.",
-                subject: "--port, --workers, --idle-timeout",
+                subject: "--port, --workers, --idle-timeout, --lease",
                 fix: "Use a port up to 65535, up to 64 workers, and 1 to 3600 seconds."
             )
         }
         let services = try Services()
         let logger = try logging.logger("kelter.http")
-        let server = try await RunningServer(services, configuration: configuration(services.settings), workers: workers, logger)
+        let server = try await RunningServer(
+            services,
+            configuration: configuration(services.settings),
+            workers: workers,
+            lease: .seconds(lease),
+            logger
+        )
         let isJSON = terminal.isJSON
         try await runUntilSignalled(
             server.services { host, port in
@@ -100,6 +111,7 @@ struct RunningServer {
         _ services: Services,
         configuration: ServiceConfiguration,
         workers count: Int,
+        lease: Duration = .seconds(30),
         _ logger: Logger
     ) async throws(KelterError) {
         store = try await services.serviceStore(connections: 8 + 2 * count)
@@ -114,7 +126,7 @@ struct RunningServer {
         stages = try await services.stages(store: store)
         let workerLogger = logger
         let events = EventRelay()
-        let made = try await services.workers(count, stages: stages) { event in
+        let made = try await services.workers(count, lease: lease, stages: stages) { event in
             log(event, to: workerLogger)
             events.send(event)
         }
@@ -129,7 +141,7 @@ struct RunningServer {
             parts: .init(
                 store: store,
                 objects: services.objects,
-                retrieval: services.retrieval(stages),
+                retrieval: try services.retrieval(stages),
                 workers: made.workers,
                 healthChecks: Self.healthChecks(services, store: store, stages: stages),
                 metrics: metrics,

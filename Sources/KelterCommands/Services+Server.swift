@@ -63,12 +63,14 @@ extension Services {
     ///
     /// - Parameters:
     ///   - count: How many.
+    ///   - lease: For how long a run stays with a worker that has fallen silent.
     ///   - stages: The tools they share.
     ///   - report: Told of what they do.
     /// - Returns: The workers and their pipelines.
     /// - Throws: ``KelterError`` of the endpoint.
     func workers(
         _ count: Int,
+        lease: Duration,
         stages: Ingestion.Stages,
         report: @escaping @Sendable (RunWorker.Event) -> Void
     ) async throws(KelterError) -> (workers: [RunWorker], ingestions: [Ingestion]) {
@@ -81,7 +83,7 @@ extension Services {
             ingestions.append(ingestion)
             workers.append(
                 RunWorker(
-                    configuration: .init(name: "\(hostName()):\(getpid()):\(index + 1)"),
+                    configuration: .init(name: "\(hostName()):\(getpid()):\(index + 1)", lease: lease),
                     ingestion: ingestion,
                     objects: objects,
                     report: report

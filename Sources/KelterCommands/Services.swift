@@ -103,8 +103,10 @@ struct Services: Sendable {
 }
 
 extension Services {
-    /// The search with the settings' weights.
-    func retrieval(_ stages: Ingestion.Stages) -> Retrieval {
+    /// The search with the settings' weights, and with answers when there is a chat model.
+    ///
+    /// - Throws: ``KelterError`` of the endpoint's address or key.
+    func retrieval(_ stages: Ingestion.Stages) throws(KelterError) -> Retrieval {
         Retrieval(
             stages: stages,
             weights: Retrieval.Weights(
@@ -112,6 +114,22 @@ extension Services {
                 minimumSimilarity: settings.search.minimumSimilarity,
                 trigramLimit: settings.search.trigramLimit,
                 efSearch: settings.hnsw.efSearch
+            ),
+            chat: try chatClient()
+        )
+    }
+
+    private func chatClient() throws(KelterError) -> ChatClient? {
+        guard let model = settings.chatModel, let baseURL = settings.endpointBaseURL else { return nil }
+        return try ChatClient(
+            ChatEndpoint(
+                baseURL: baseURL,
+                apiKey: settings.endpointKey,
+                model: model,
+                // A model writes more slowly than it embeds.
+                timeout: max(settings.timeout, .seconds(60)),
+                retryAttempts: settings.retryAttempts,
+                retryBaseDelay: settings.retryBaseDelay
             )
         )
     }

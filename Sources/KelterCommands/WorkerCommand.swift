@@ -21,20 +21,28 @@ struct WorkerCommand: ExecutableCommand {
     @Option(help: "How many runs this process works on at a time.")
     var workers = 1
 
+    @Option(help: "For how many seconds a run stays with a worker that has fallen silent.")
+    var lease = 30
+
     @OptionGroup var logging: LogOptions
     @OptionGroup var common: CommonOptions
 
     var handlesInterrupts: Bool { false }
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        guard (1...64).contains(workers) else {
-            throw KelterError(.usage, "\(workers) workers are not possible.", subject: "--workers", fix: "Use 1 to 64.")
+        guard (1...64).contains(workers), (1...3600).contains(lease) else {
+            throw KelterError(
+                .usage,
+                "A number is out of range.",
+                subject: "--workers, --lease",
+                fix: "Use 1 to 64 workers and 1 to 3600 seconds."
+            )
         }
         let services = try Services()
         let logger = try logging.logger("kelter.worker")
         let store = try await services.serviceStore(connections: 2 + 2 * workers)
         let stages = try await services.stages(store: store)
-        let made = try await services.workers(workers, stages: stages) { log($0, to: logger) }
+        let made = try await services.workers(workers, lease: .seconds(lease), stages: stages) { log($0, to: logger) }
         terminal.note("Waiting for runs. Ctrl-C ends the worker.")
         try await runUntilSignalled(made.workers.map { WorkerService($0) }, logger: logger)
         stages.embeddings.close()

@@ -15,6 +15,8 @@ package struct Settings: Sendable {
     package let endpointBaseURL: String?
     /// `LITELLM_MASTER_KEY`, a secret.
     package let endpointKey: String?
+    /// `LITELLM_CHAT_MODEL`: the model that answers questions; `nil` means that only matches are given.
+    package let chatModel: String?
     /// `EMBEDDINGS_BATCH_SIZE`: inputs a request.
     ///
     /// Default 64.
@@ -88,6 +90,13 @@ extension Settings {
         vectorSchema = try Self.schema(&reader)
         endpointBaseURL = try Self.baseURL(&reader)
         endpointKey = reader.text("LITELLM_MASTER_KEY", mask: { _ in "********" })
+        chatModel = reader.text("LITELLM_CHAT_MODEL")
+        guard chatModel == nil || endpointBaseURL != nil else {
+            throw reader.invalid(
+                "LITELLM_CHAT_MODEL",
+                allowed: "it together with LITELLM_BASE_URL: the embedded endpoint has no chat model"
+            )
+        }
         batchSize = try reader.integer("EMBEDDINGS_BATCH_SIZE", builtIn: 64, in: 1...2048)
         timeout = .milliseconds(
             Int(try reader.number("EMBEDDINGS_TIMEOUT_SECONDS", builtIn: 20, in: 0.1...3600) * 1000)

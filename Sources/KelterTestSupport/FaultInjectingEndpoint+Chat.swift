@@ -16,7 +16,7 @@ extension FaultInjectingEndpoint {
                     ])
                 ])
             ),
-            ("usage", .object([("completion_tokens", .int(7)), ("prompt_tokens", .int(70)), ("total_tokens", .int(77))])),
+            ("usage", .object([("prompt_tokens", .int(70)), ("completion_tokens", .int(7))])),
         ])
         .bytes(indented: false)
     }

@@ -109,7 +109,7 @@ import Testing
             environment: environment
         ).json
         #expect(scoped["scope"]?["ignored"] == .array([.string("header")]))
-        let collections = scoped["snippets"]?.array?.compactMap { $0["collection_id"]?.string } ?? []
+        let collections = scoped["snippets"]?.array?.compactMap { $0["meta"]?["collection_id"]?.string } ?? []
         #expect(!collections.isEmpty && Set(collections) == [hr])
     }
 }

@@ -16,7 +16,8 @@ struct SearchCorpus {
             "Größe", "Häuser", "Urlaub", "antreten", "Vorjahr", "Kaffeemaschine", "entkalkt", "Wartung", "Wein",
         ],
         "en": [
-            "press", "pressed", "grape", "grapes", "incident", "acknowledged", "hospital", "the", "of", "not", "vacation",
+            "press", "pressed", "grape", "grapes", "incident", "acknowledged", "hospital", "the", "of", "not",
+            "vacation",
             "machine", "wine", "maintenance", "quickly", "deadline", "objection",
         ],
         "fr": ["vendange", "vin", "pressoir", "congé", "machine", "l'hôpital", "délai", "été", "Wein"],
@@ -69,7 +70,10 @@ struct SearchCorpus {
         switch Int.random(in: 0..<10, using: &generator) {
         case 0: text = ""
         case 1: text = pick(["Traubenvolernter", "maintenence", "Kafeemaschine entkallt", "pressoire"])
-        case 2: text = pick(["\"Wein und\"", "wine -press", "Kelter or hospital", "die der das", "Urlaub's ?!", "Frist - Wein"])
+        case 2:
+            text = pick([
+                "\"Wein und\"", "wine -press", "Kelter or hospital", "die der das", "Urlaub's ?!", "Frist - Wein",
+            ])
         default: break
         }
         return (chance(0.15) ? nil : vector().values, text)
@@ -83,7 +87,9 @@ struct SearchCorpus {
         if chance(0.2) { filters.docClass = pick(Self.docClasses) }
         if chance(0.1) { filters.externalID = "d\(Int.random(in: 0..<60, using: &generator))" }
         if chance(0.05) { filters.documentID = pick(documents) }
-        if chance(0.05) { filters.hash = Fixture.hash("dev-tenant \(Int.random(in: 0..<Self.documents, using: &generator))") }
+        if chance(0.05) {
+            filters.hash = Fixture.hash("dev-tenant \(Int.random(in: 0..<Self.documents, using: &generator))")
+        }
         return SearchRequest(
             vector: question.vector,
             text: question.text,

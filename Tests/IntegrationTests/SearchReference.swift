@@ -107,7 +107,9 @@ struct SearchReference {
         let maximum = max(request.topK, request.maximumCandidates ?? .max)
         for place in 0..<max(near.count, lexical.count) {
             let pair = [near.map(\.chunk), lexical].compactMap { place < $0.count ? $0[place] : nil }
-            for chunk in pair where !candidates.contains(chunk) && candidates.count < maximum { candidates.append(chunk) }
+            for chunk in pair where !candidates.contains(chunk) && candidates.count < maximum {
+                candidates.append(chunk)
+            }
         }
         let matches = visible.filter { candidates.contains($0.chunk) }
             .compactMap { row in Self.score(row, request).map { (row, $0) } }

@@ -69,13 +69,14 @@ struct ChatClientTests {
 
     @Test("a wrong key is refused at once, without showing it")
     func key() async throws {
-        try await run(options: { $0.apiKey = "sk-richtig" }, settings: { $0.apiKey = "sk-falsch" }) { endpoint, client in
+        let options = { (options: inout FaultInjectingEndpoint.Options) in options.apiKey = "sk-richtig" }
+        try await run(options: options, settings: { $0.apiKey = "sk-falsch" }) { endpoint, client in
             let error = await failure { try await client.complete(messages) }
             #expect(error?.code == .chatUnauthorised && error?.subject == "LITELLM_MASTER_KEY")
             #expect(error?.description.contains("sk-") == false)
             #expect(endpoint.log.chats.count == 1)
         }
-        try await run(options: { $0.apiKey = "sk-richtig" }, settings: { $0.apiKey = "sk-richtig" }) { _, client in
+        try await run(options: options, settings: { $0.apiKey = "sk-richtig" }) { _, client in
             let text = try await client.complete(messages)
             #expect(text == answer)
         }
@@ -185,8 +186,8 @@ struct ChatClientTests {
 
     @Test("an address where nobody listens is unreachable")
     func unreachable() async throws {
-        try await run { endpoint, client in
-            endpoint.stop()
+        // Port 9 is nobody's; one that was just freed may soon be another test's.
+        try await run(settings: { $0.baseURL = "http://127.0.0.1:9/v1" }) { _, client in
             #expect(await failure { try await client.complete(messages) }?.code == .chatUnreachable)
         }
     }
@@ -232,7 +233,8 @@ struct ChatClientTests {
         "bad settings are refused before anything is sent",
         arguments: [
             ("ftp://host/", "m", nil, "LITELLM_BASE_URL"), ("http://host/?a=1", "m", nil, "LITELLM_BASE_URL"),
-            ("http://host", " ", nil, "LITELLM_CHAT_MODEL"), ("http://host", "m", "a\r\nX-Evil: 1", "LITELLM_MASTER_KEY"),
+            ("http://host", " ", nil, "LITELLM_CHAT_MODEL"),
+            ("http://host", "m", "a\r\nX-Evil: 1", "LITELLM_MASTER_KEY"),
         ] as [(String, String, String?, String)]
     )
     func settings(_ url: String, _ model: String, _ key: String?, _ subject: String) {

@@ -166,8 +166,9 @@ struct EmbeddingClientTests {
     @Test("an address where nobody listens is unreachable, after the repetitions")
     func unreachable() async throws {
         let endpoint = try FaultInjectingEndpoint(dimension: 8)
-        let client = try makeClient(endpoint)
-        endpoint.stop()
+        defer { endpoint.stop() }
+        // Port 9 is nobody's; one that was just freed may soon be another test's.
+        let client = try makeClient(endpoint) { $0.baseURL = "http://127.0.0.1:9/v1" }
         #expect(await failure { try await client.probe() }?.code == .embeddingUnreachable)
         #expect(client.statistics.requests == 4)
         #expect(client.statistics.retries == 3)

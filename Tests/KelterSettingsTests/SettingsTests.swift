@@ -19,6 +19,7 @@ import Testing
     @Test func `Defaults are those of the contract`() throws {
         let settings = try Settings(environment: [:])
         #expect(settings.databaseURL == nil && settings.endpointBaseURL == nil && settings.endpointKey == nil)
+        #expect(settings.chatModel == nil)
         #expect(settings.vectorSchema == "rag")
         #expect(settings.batchSize == 64)
         #expect(settings.timeout == .seconds(20))
@@ -61,7 +62,7 @@ import Testing
         ("LITELLM_BASE_URL", "ftp://host"), ("RAG_HYBRID_ALPHA", "1.1"), ("RAG_HNSW_M", "1"),
         ("RAG_HNSW_EF_CONSTRUCTION", "63"), ("RAG_CHUNK_TARGET_TOKENS", "513"), ("RAG_CHUNK_OVERLAP_TOKENS", "226"),
         ("RAG_DEFAULT_EMBEDDING_PROFILE", "other"), ("RAG_RETRY_ATTEMPTS", "nan"), ("RAG_MIN_SIM", "nan"),
-        ("RAG_STATEMENT_TIMEOUT_MS", "1e4"),
+        ("RAG_STATEMENT_TIMEOUT_MS", "1e4"), ("LITELLM_CHAT_MODEL", "chat"),
     ])
     func `A bad value names the variable, the value and what is allowed`(name: String, value: String) {
         let error = error(environment: [name: value])
@@ -108,6 +109,14 @@ import Testing
     ])
     func `Passwords in addresses are masked`(url: String, expected: String) {
         #expect(maskedPassword(url) == expected)
+    }
+
+    @Test func `A chat model needs an endpoint of the user's`() throws {
+        let settings = try Settings(environment: [
+            "LITELLM_CHAT_MODEL": " chat ", "LITELLM_BASE_URL": "https://llm.example/v1",
+        ])
+        #expect(settings.chatModel == "chat")
+        #expect(error(environment: ["LITELLM_CHAT_MODEL": "chat"])?.fix?.contains("LITELLM_BASE_URL") == true)
     }
 
     @Test func `Of an unknown model bytes are counted and no prefix is added`() throws {

@@ -31,7 +31,10 @@ extension ChatVerdict {
     private static func read(_ body: [UInt8]) -> Self {
         guard let reply = try? JSONReader.read(body),
             let text = reply["choices"]?[0]?["message"]?["content"]?.string.map(trimmed), !text.isEmpty
-        else { return .retry(unusable("The chat endpoint's reply has no answer in choices[0].message.content."), after: nil) }
+        else {
+            let error = unusable("The chat endpoint's reply has no answer in choices[0].message.content.")
+            return .retry(error, after: nil)
+        }
         return .answer(text)
     }
 

@@ -53,10 +53,12 @@ package struct HTTPExchange: Sendable {
         }
         defer { curl_easy_cleanup(easy) }
         var list: UnsafeMutablePointer<curl_slist>?
-        // libcurl waits a second for a 100 unless it is told not to ask for one.
-        for (name, value) in headers + [("Expect", "")] {
-            list = curl_slist_append(list, value.isEmpty ? "\(name):" : "\(name): \(value)")
+        for (name, value) in headers {
+            // libcurl leaves a field without value out, unless a semicolon takes the colon's place.
+            list = curl_slist_append(list, trimmed(value).isEmpty ? "\(name);" : "\(name): \(value)")
         }
+        // It waits a second for a 100 unless it is told not to ask for one.
+        list = curl_slist_append(list, "Expect:")
         defer { curl_slist_free_all(list) }
         let received = Received()
         let context = Unmanaged.passUnretained(received).toOpaque()

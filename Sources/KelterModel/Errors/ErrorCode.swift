@@ -145,10 +145,10 @@ extension ErrorCode {
     package var exitCode: ExitCode {
         switch self {
         case .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
-            .embeddingServerError,
-            .embeddingReplyInvalid, .embeddingRefused, .databaseUnavailable, .databaseError, .pgvectorMissing,
-            .partMissing, .serviceStartFailed, .serviceUnreachable, .objectStoreFailed, .chatUnreachable, .chatTimeout, .chatUnauthorised,
-            .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid:
+            .embeddingServerError, .embeddingReplyInvalid, .embeddingRefused, .chatUnreachable, .chatTimeout,
+            .chatUnauthorised, .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid, .databaseUnavailable,
+            .databaseError, .pgvectorMissing, .partMissing, .serviceStartFailed, .serviceUnreachable,
+            .objectStoreFailed:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
             .tenantConflict, .apiKeysMissing:

@@ -108,7 +108,7 @@ extension CollectionScope {
         }
     }
 
-    private static func isAbsent(_ value: JSONValue?) -> Bool {
+    static func isAbsent(_ value: JSONValue?) -> Bool {
         switch value {
         case nil, .null: true
         case .string(let text): trimmed(text).isEmpty

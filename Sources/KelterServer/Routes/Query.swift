@@ -3,13 +3,14 @@ import KelterModel
 import KelterPipeline
 
 extension HTTPService {
-    /// `POST /v1/ai/rag/query/`: searches the tenant's documents.
+    /// `POST /v1/ai/rag/query/`: searches the tenant's documents, and answers when there is a chat model.
     func query(_ request: RouteRequest, _ admitted: Admitted) async throws(KelterError) -> Reply {
         let (bytes, body) = try await request.body.json(contentType: request.contentType)
-        let question = Question(
-            text: body["question"]?.string ?? body["query"]?.string ?? "",
+        let question = try Question(
+            json: body,
+            headers: admitted.headers,
             tenant: admitted.tenant,
-            scope: ScopeInputs(headers: admitted.headers)
+            maySeeDeleted: admitted.isSuperuser
         )
         return try await Idempotent(store: store).run(
             admitted,
@@ -19,7 +20,11 @@ extension HTTPService {
         ) { _ throws(KelterError) in
             let findings = try await retrieval.find(question)
             guard !findings.snippets.isEmpty else {
-                throw KelterError(.noMatches, "Nothing matches the question.", fix: "Ask differently or widen the scope.")
+                throw KelterError(
+                    .noMatches,
+                    "Nothing matches the question.",
+                    fix: "Ask differently or widen the scope."
+                )
             }
             let members = findings.json.members ?? []
             return Idempotent.Answer(status: 200, members: members + [("trace_id", .string(admitted.trace.id))])

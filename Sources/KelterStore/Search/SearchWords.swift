@@ -29,7 +29,7 @@ struct SearchWords: Sendable, Equatable {
 
     /// Texts with any of the words.
     let anyOf: Queries
-    /// Texts with a word that begins with the same four letters as one of the words.
+    /// Texts with a word that begins with the same four letters as one of the words; the longer alike, the higher.
     let beginnings: Queries
     /// The words that carry meaning, for trigrams; empty when there are none or when a word is excluded.
     let plain: String
@@ -52,19 +52,24 @@ extension SearchWords {
         SELECT websearch_to_tsquery('pg_catalog.german', $1)::text,
             websearch_to_tsquery('pg_catalog.english', $1)::text,
             websearch_to_tsquery('pg_catalog.simple', w.words)::text,
-            (SELECT \(beginning) FROM unnest(to_tsvector('pg_catalog.german', $1)) WHERE length(lexeme) >= 4),
-            (SELECT \(beginning) FROM unnest(to_tsvector('pg_catalog.english', $1)) WHERE length(lexeme) >= 4),
-            (SELECT \(beginning) FROM unnest(to_tsvector('pg_catalog.simple', w.words)) WHERE length(lexeme) >= 4),
+            \(beginnings("to_tsvector('pg_catalog.german', $1)")),
+            \(beginnings("to_tsvector('pg_catalog.english', $1)")),
+            \(beginnings("to_tsvector('pg_catalog.simple', w.words)")),
             coalesce(w.words, lower($1))
         FROM (SELECT string_agg(lexeme, ' ') AS words FROM unnest(to_tsvector('pg_catalog.simple', $1))
             WHERE to_tsvector('pg_catalog.german', lexeme) <> ''::tsvector
                 AND to_tsvector('pg_catalog.english', lexeme) <> ''::tsvector) w
         """
 
-    /// The beginnings of lexemes as one query; quoted as the documentation of `tsquery` asks.
-    private static let beginning = #"""
-        string_agg('''' || replace(replace(left(lexeme, 4), '\', '\\'), '''', '''''') || ''':*', ' | ' ORDER BY lexeme)
+    /// The first 4, 6, 8, 10 and 12 letters of each lexeme as one query; quoted as the documentation of `tsquery` asks.
+    private static func beginnings(_ vector: String) -> String {
+        #"""
+        (SELECT string_agg(
+                '''' || replace(replace(left(lexeme, letters), '\', '\\'), '''', '''''') || ''':*', ' | '
+                ORDER BY lexeme, letters
+            ) FROM unnest(\#(vector)), generate_series(4, least(length(lexeme), 12), 2) letters)
         """#
+    }
 
     /// Reads the answer of ``sql``.
     init(_ rows: borrowing Rows) {

@@ -142,7 +142,7 @@ extension Searcher {
     ///
     /// The trigram index is of no use here: at a limit this low it lets nearly all texts through to the comparison, and
     /// under row level security PostgreSQL does not use it at all. So the texts are chosen by cheaper means: all where
-    /// there are few, else those with a word that begins like one of the question's.
+    /// there are few, else those with words that begin like the question's, the longer alike the better.
     private func similarCandidates(
         visibility: SearchVisibility,
         words: SearchWords,
@@ -157,7 +157,7 @@ extension Searcher {
             let query = words.beginnings.bind(in: &statement)
             choice = """
                 AND \(query.condition)
-                ORDER BY ts_rank_cd(c.tsv, \(query.choice)) DESC, c.document_id, c.ordinal LIMIT \(maximum)
+                ORDER BY ts_rank(c.tsv, \(query.choice)) DESC, c.document_id, c.ordinal LIMIT \(maximum)
                 """
         }
         let (plain, limit) = (statement.bind(.text(words.plain)), statement.bind(.double(request.trigramLimit)))

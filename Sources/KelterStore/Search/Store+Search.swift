@@ -8,8 +8,8 @@ extension Store {
     /// - by words, the best ``SearchRequest/lexicalLimit`` chunks by `ts_rank_cd`; when they are fewer than
     ///   ``SearchRequest/topK``, behind them those with the highest trigram word similarity, at least
     ///   ``SearchRequest/trigramLimit``, to the question's words. Up to 1,000 chunks are compared for that: all where the
-    ///   filters leave no more, else the best by `ts_rank_cd` among those with a word that begins with the same four
-    ///   letters as one of the question's;
+    ///   filters leave no more, else the best by `ts_rank` over the first 4, 6, 8, 10 and 12 letters of the question's
+    ///   words, so that a misspelt word needs its first four letters right;
     /// - of both lists in turns, beginning with the nearest, ``SearchRequest/effectiveMaximumCandidates`` are kept.
     ///
     /// Each candidate gets both scores:

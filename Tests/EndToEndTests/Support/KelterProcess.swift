@@ -17,7 +17,7 @@ struct KelterProcess {
         }
     }
 
-    private let pid: pid_t
+    let pid: pid_t
     private let files: (output: String, messages: String)
 
     /// The binary beside the tests' own.
@@ -57,6 +57,11 @@ struct KelterProcess {
     /// What it has written to standard error so far.
     var messagesSoFar: String {
         (try? String(contentsOfFile: files.messages, encoding: .utf8)) ?? ""
+    }
+
+    /// What it has written to standard output so far.
+    var outputSoFar: String {
+        (try? String(contentsOfFile: files.output, encoding: .utf8)) ?? ""
     }
 
     /// Waits for the end without blocking the cooperative pool.
