@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo test lint clean
+.PHONY: help deps deps-test build demo test test-http lint clean
 
 KELTER := .build/release/kelter
 export QUESTION_DE ?= Bis wann muss Resturlaub aus dem Vorjahr angetreten werden?
@@ -33,6 +33,11 @@ test: deps-test ## build everything and run all tests; they start the servers th
 	@# The tests of the built binary start dozens of processes: in a pass of their own, or they would starve the others.
 	swift test --skip-build --disable-xctest --skip EndToEndTests
 	swift test --skip-build --disable-xctest --filter EndToEndTests
+
+test-http: deps-test ## hold the HTTP service against its own OpenAPI description with schemathesis
+	@Config/install-test-parts.sh http
+	swift build --product kelter
+	@Tests/schemathesis.sh
 
 lint: ## check the formatting and the style rules
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

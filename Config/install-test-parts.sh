@@ -1,22 +1,30 @@
 #!/bin/bash
-# Makes the virtual environment `test-venv` of the parts directory from test-requirements.txt: the LiteLLM proxy the
-# tests run against. Says and does nothing when it is there.
+# Makes the tests' virtual environments in the parts directory; says and does nothing when they are there. Without argument:
+# `test-venv` from test-requirements.txt, the LiteLLM proxy the tests run against. With the argument `http`:
+# `http-test-venv` from http-test-requirements.txt, schemathesis.
 set -euo pipefail
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/parts-directory.sh"
+
+case ${1:-} in
+'') name=test what="the tests' LiteLLM proxy" size="750 MB" ;;
+http) name=http-test what="schemathesis" size="60 MB" ;;
+*) echo "usage: install-test-parts.sh [http]" >&2 && exit 2 ;;
+esac
+requirements=$here/$name-requirements.txt
+venv=$parts/$name-venv
 
 mkdir -p "$parts"
 exec 9>"$parts/.lock"
 flock 9
 
 # An environment cannot be moved, so it is made in its place and its stamp written last.
-venv=$parts/test-venv
-pins=$(sha256sum <"$here/test-requirements.txt" | cut -c1-64)
+pins=$(sha256sum <"$requirements" | cut -c1-64)
 if [[ -f $venv/.pins && $(<"$venv/.pins") == "$pins" ]]; then exit 0; fi
-echo "Installing the tests' LiteLLM proxy into $venv (750 MB)"
+echo "Installing $what into $venv ($size)"
 rm -rf "$venv"
 python3 -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
-    -r "$here/test-requirements.txt"
+    -r "$requirements"
 echo "$pins" >"$venv/.pins"

@@ -194,14 +194,14 @@ struct ChatClientTests {
 
     @Test("cancelling frees the connection, in a request as well as between two")
     func cancellation() async throws {
-        try await run(.requests(0..., .hang)) { endpoint, client in
+        try await run(.requests(0..., .hang), settings: { $0.timeout = .seconds(120) }) { endpoint, client in
             let hanging = Task { await failure { try await client.complete(messages) } }
             while endpoint.log.chats.isEmpty { await Task.yield() }
             hanging.cancel()
             #expect(await hanging.value?.code == .interrupted)
             while endpoint.connectionsOpen > 0 { await Task.yield() }
         }
-        try await run(.requests(0..., .status(429, headers: [("Retry-After", "20")]))) { endpoint, client in
+        try await run(.requests(0..., .status(429, headers: [("Retry-After", "30")]))) { endpoint, client in
             let waiting = Task { await failure { try await client.complete(messages) } }
             while endpoint.log.chats.isEmpty { await Task.yield() }
             waiting.cancel()
@@ -219,7 +219,7 @@ struct ChatClientTests {
 
     @Test("closing ends waiting callers, and later ones fail at once")
     func close() async throws {
-        try await run(.requests(0..., .hang)) { endpoint, client in
+        try await run(.requests(0..., .hang), settings: { $0.timeout = .seconds(120) }) { endpoint, client in
             let waiting = Task { await failure { try await client.complete(messages) } }
             while endpoint.log.chats.isEmpty { await Task.yield() }
             client.close()
