@@ -31,6 +31,7 @@ struct HeaderBridgeSmoke: Sendable {
     /// Runs all checks; after one that the others need fails, they are not run.
     ///
     /// - Parameter local: Looks at database and object store themselves; without it the service is asked.
+    /// - Returns: The checks in the order in which they were made.
     func run(local: Evidence?) async -> [SmokeCheck] {
         var checks: [SmokeCheck] = []
         func check<Value>(_ name: String, _ body: () async throws(Failure) -> Value) async -> Value? {
@@ -58,7 +59,8 @@ struct HeaderBridgeSmoke: Sendable {
         _ = await check(".meta.json and documents.collection_id hold the header's value") { () async throws(Failure) in
             try await compare(run, local)
         }
-        _ = await check("query with filters.collection_ids ignores a contradicting header") { () async throws(Failure) in
+        _ = await check("query with filters.collection_ids ignores a contradicting header") {
+            () async throws(Failure) in
             let answer = try await query(marker, list: collection, header: Self.otherCollection.description)
             guard answer.status == 200, let body = answer.json else { throw answer.unexpected(200) }
             try expect(body["scope"]?["origin"]?.string == "list", "scope.origin is not list")

@@ -27,6 +27,7 @@ extension Services {
     /// The database of a long-running process, with the registry and the default tenants on the embedded server.
     ///
     /// - Parameter connections: Connections at most.
+    /// - Returns: The database.
     /// - Throws: ``KelterError`` of the database or the schema.
     func serviceStore(connections: Int) async throws(KelterError) -> Store {
         let store = try await store(connections: connections)

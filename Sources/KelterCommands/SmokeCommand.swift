@@ -19,7 +19,8 @@ struct SmokeCommand: ParsableCommand {
     struct HeaderBridge: ExecutableCommand {
         static let configuration = CommandConfiguration(
             commandName: "header-bridge",
-            abstract: "Proves that X-Collection-ID reaches the stored metadata and the database, and that a list beats it.",
+            abstract:
+                "Proves that X-Collection-ID reaches the stored metadata and the database, and that a list beats it.",
             discussion: """
                 Uploads one small document of its own into a collection of its own, and asks for it. Without --url it \
                 starts a server on a free port. Prints each check; ends with 1 when one of them fails.
@@ -102,7 +103,9 @@ struct SmokeCommand: ParsableCommand {
             let address = Mutex<String?>(nil)
             let client = ClientService {
                 var url: String?
-                while url == nil, (try? await Task.sleep(for: .milliseconds(10))) != nil { url = address.withLock { $0 } }
+                while url == nil, (try? await Task.sleep(for: .milliseconds(10))) != nil {
+                    url = address.withLock { $0 }
+                }
                 guard let url else { return }
                 let code = await body(url, parts)
                 result.withLock { $0 = code }

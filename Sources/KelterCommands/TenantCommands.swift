@@ -52,7 +52,10 @@ struct CreateTenantCommand: ExecutableCommand {
     @Option(help: "The domain that leads to it, such as dev.localhost.")
     var domain: String?
 
-    @Option(name: .customLong("tenant-id"), help: "The tenant's key for X-Tenant-ID; default: the schema and '-tenant'.")
+    @Option(
+        name: .customLong("tenant-id"),
+        help: "The tenant's key for X-Tenant-ID; default: the schema and '-tenant'."
+    )
     var tenantID: String?
 
     @OptionGroup var common: CommonOptions

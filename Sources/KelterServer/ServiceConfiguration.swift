@@ -2,7 +2,9 @@
 package struct ServiceConfiguration: Sendable {
     /// The address to listen on; default `127.0.0.1`.
     package var host: String
-    /// The port; 0 takes a free one. Default 8000.
+    /// The port; 0 takes a free one.
+    ///
+    /// Default 8000.
     package var port: Int
     /// Whether every request for a tenant must show one of its API keys or a user's password.
     package var requiresKeys: Bool

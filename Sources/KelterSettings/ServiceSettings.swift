@@ -44,7 +44,9 @@ package struct ServiceSettings: Equatable, Sendable {
         ]
         guard (1...2).contains(parts.count), let requests = Int(parts[0]), (1...1_000_000_000).contains(requests),
             let period = periods[parts.count == 2 ? parts[1] : "min"]
-        else { throw reader.invalid(name, allowed: "a number of requests a period such as 60/min, 10/s or 1000/h, or off") }
+        else {
+            throw reader.invalid(name, allowed: "a number of requests a period such as 60/min, 10/s or 1000/h, or off")
+        }
         return Quota(requests: requests, period: period)
     }
 }

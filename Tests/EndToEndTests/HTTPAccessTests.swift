@@ -21,7 +21,12 @@ struct HTTPAccessTests {
     }
 
     private func registerOther(_ world: World) async throws {
-        let result = try await world.kelter("create-tenant", "--schema=other", "--name=Other", "--domain=other.localhost")
+        let result = try await world.kelter(
+            "create-tenant",
+            "--schema=other",
+            "--name=Other",
+            "--domain=other.localhost"
+        )
         #expect(result.exitCode == 0, "\(result.messages)")
     }
 
@@ -48,8 +53,13 @@ struct HTTPAccessTests {
                 let bearer = ["Authorization": "Bearer \(key.text)"]
                 #expect(try await server.get("/ai/ping/", headers: bearer).status == 200)
                 let last = key.text.last == "A" ? "E" : "A"
-                for wrong in ["Bearer x", "Bearer \(key.text.dropLast())\(last)", "Token \(key.text)", "Basic ?", "Bearer"] {
-                    #expect(try await server.get("/ai/ping/", headers: ["Authorization": wrong]).status == 401, "\(wrong)")
+                for wrong in [
+                    "Bearer x", "Bearer \(key.text.dropLast())\(last)", "Token \(key.text)", "Basic ?", "Bearer",
+                ] {
+                    #expect(
+                        try await server.get("/ai/ping/", headers: ["Authorization": wrong]).status == 401,
+                        "\(wrong)"
+                    )
                 }
                 #expect(try await server.get("/health/").status == 200)
                 #expect(try await server.get("/openapi.json").status == 200)
@@ -90,12 +100,19 @@ struct HTTPAccessTests {
         try await World.with { world in
             try await world.registerTenants()
             let created = try await world.kelter(
-                "create_tenant_superuser", "--schema=dev", "--username=admin", "--email=admin@example.com", "--noinput",
+                "create_tenant_superuser",
+                "--schema=dev",
+                "--username=admin",
+                "--email=admin@example.com",
+                "--noinput",
                 environment: ["DJANGO_SUPERUSER_PASSWORD": "admin123"]
             )
             #expect(created.exitCode == 0, "\(created.messages)")
             #expect(try await world.rows("SELECT password FROM dev.users")[0][0]?.hasPrefix("pbkdf2_sha256$") == true)
-            try await HTTPServerProcess.with(world, environment: ["RAG_INTERNAL_KEYS": "\(internalKey),second-key-0123456789"]) {
+            try await HTTPServerProcess.with(
+                world,
+                environment: ["RAG_INTERNAL_KEYS": "\(internalKey),second-key-0123456789"]
+            ) {
                 server in
                 func delete(_ id: String, _ headers: [String: String?], tenant: String = "dev-tenant") async throws
                     -> HTTPAnswer
@@ -135,14 +152,21 @@ struct HTTPAccessTests {
                 let audit = try await world.rows(
                     "SELECT action, actor, reason, ticket_ref FROM rag.audit_log ORDER BY created_at"
                 )
-                #expect(audit == [
-                    ["hard_delete", "superuser:admin", "Art. 17", "T-1"], ["hard_delete", "internal-key", "Art. 17", "T-1"],
-                ])
+                #expect(
+                    audit == [
+                        ["hard_delete", "superuser:admin", "Art. 17", "T-1"],
+                        ["hard_delete", "internal-key", "Art. 17", "T-1"],
+                    ]
+                )
                 #expect(!server.process.messagesSoFar.contains("admin123"))
                 #expect(!server.process.messagesSoFar.contains(internalKey))
             }
             // A queued upload does not come back.
-            try await HTTPServerProcess.with(world, ["--workers", "0"], environment: ["RAG_INTERNAL_KEYS": internalKey]) {
+            try await HTTPServerProcess.with(
+                world,
+                ["--workers", "0"],
+                environment: ["RAG_INTERNAL_KEYS": internalKey]
+            ) {
                 server in
                 let queued = try await server.upload("b.txt", "Beta words.")
                 let answer = try await server.post(
@@ -205,7 +229,11 @@ struct HTTPAccessTests {
                     #"{"id": "\#(id)"}"#, #"{"collection_ids": ["\#(collection)"]}"#, #"{"external_id": "secret"}"#,
                     #"{"case_id": "local"}"#, #"{"collection_id": "\#(collection)", "case_id": "local"}"#,
                 ] {
-                    let found = try await server.query("launch code heliotrope", filters: JSONReader.read(filters), headers: own)
+                    let found = try await server.query(
+                        "launch code heliotrope",
+                        filters: JSONReader.read(filters),
+                        headers: own
+                    )
                     #expect(found.status == 404, "\(filters): \(found.text)")
                 }
                 #expect(try await server.query("launch code heliotrope", headers: own).status == 404)
@@ -242,19 +270,32 @@ struct HTTPAccessTests {
     ) async throws -> [HTTPAnswer] {
         let ids = JSONValue.array([.string(id)])
         var answers: [HTTPAnswer] = []
-        for path in ["/ai/ping/", "/v1/ai/ping/", "/ai/rag/ingestion/status/", "/ai/rag/ingestion/status/?run_id=\(run)"] {
+        for path in [
+            "/ai/ping/", "/v1/ai/ping/", "/ai/rag/ingestion/status/", "/ai/rag/ingestion/status/?run_id=\(run)",
+        ] {
             answers.append(try await server.get(path, headers: headers))
         }
         for path in ["/v1/ai/rag/query/", "/ai/rag/query/"] {
-            answers.append(try await server.post(path, .object([("question", .string("heliotrope"))]), headers: headers))
+            answers.append(
+                try await server.post(path, .object([("question", .string("heliotrope"))]), headers: headers)
+            )
         }
-        answers.append(try await server.post("/ai/rag/ingestion/run/", .object([("document_ids", ids)]), headers: headers))
+        answers.append(
+            try await server.post("/ai/rag/ingestion/run/", .object([("document_ids", ids)]), headers: headers)
+        )
         let order = JSONValue.object([
             ("tenant_id", .string("other-tenant")), ("document_ids", ids), ("reason", .string("r")),
             ("ticket_ref", .string("t")),
         ])
         answers.append(try await server.post("/ai/rag/admin/hard-delete/", order, headers: headers))
-        answers.append(try await server.upload("secret.txt", "Other bytes.", metadata: #"{"external_id": "secret"}"#, headers: headers))
+        answers.append(
+            try await server.upload(
+                "secret.txt",
+                "Other bytes.",
+                metadata: #"{"external_id": "secret"}"#,
+                headers: headers
+            )
+        )
         return answers
     }
 

@@ -79,7 +79,9 @@ struct HTTPClientsTests {
 
                 for name in ["X-Long", "Cookie"] {
                     let long = try RawConnection(port: server.port)
-                    long.write("GET /ai/ping/ HTTP/1.1\r\nHost: localhost\r\n\(name): \(String(repeating: "x", count: 60_000))\r\n\r\n")
+                    long.write(
+                        "GET /ai/ping/ HTTP/1.1\r\nHost: localhost\r\n\(name): \(String(repeating: "x", count: 60_000))\r\n\r\n"
+                    )
                     let answer = long.readAll()
                     #expect(answer.hasPrefix("HTTP/1.1 4"), "\(answer.prefix(80))")
                 }

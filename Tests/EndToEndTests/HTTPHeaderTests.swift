@@ -54,7 +54,10 @@ struct HTTPHeaderTests {
         try await World.with { world in
             try await world.registerTenants()
             _ = try await world.kelter(
-                "create-tenant", "--schema=other", "--name=Other", "--domain=other.localhost"
+                "create-tenant",
+                "--schema=other",
+                "--name=Other",
+                "--domain=other.localhost"
             )
             try await HTTPServerProcess.with(world) { server in
                 for (index, test) in Self.cases.enumerated() {
@@ -117,9 +120,11 @@ struct HTTPHeaderTests {
                 #expect(try await server.get("/ai/ping").status == 200, "the last slash may be left out")
                 let health = try await server.get("/health/", headers: ["X-Tenant-Schema": nil])
                 #expect(health.status == 200)
-                #expect(health.json["services"]?.members?.map(\.name) == [
-                    "database", "embedding_endpoint", "object_store", "queue",
-                ])
+                #expect(
+                    health.json["services"]?.members?.map(\.name) == [
+                        "database", "embedding_endpoint", "object_store", "queue",
+                    ]
+                )
                 world.endpoint.stop()
                 let degraded = try await server.get("/health/")
                 #expect(degraded.status == 503)
@@ -127,7 +132,9 @@ struct HTTPHeaderTests {
                 #expect(degraded.json["services"]?["embedding_endpoint"] == .string("unavailable"))
                 #expect(degraded.json["services"]?["database"] == .string("ok"))
                 let metrics = try await server.get("/metrics")
-                #expect(metrics.text.contains(#"kelter_http_requests_total{method="GET",route="/ai/ping/",status="200"} 1"#))
+                #expect(
+                    metrics.text.contains(#"kelter_http_requests_total{method="GET",route="/ai/ping/",status="200"} 1"#)
+                )
                 #expect(try await server.get("/openapi.json").json["openapi"] == .string("3.1.0"))
             }
         }

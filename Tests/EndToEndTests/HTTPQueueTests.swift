@@ -53,9 +53,11 @@ struct HTTPQueueTests {
                 #expect(try await server.finished(run)["status"] == .string("succeeded"))
                 worker.send(SIGTERM)
                 _ = try await worker.finish()
-                #expect(world.objects == [
-                    "dev-tenant/local/uploads/\(id).meta.json", "dev-tenant/local/uploads/\(id).txt",
-                ])
+                #expect(
+                    world.objects == [
+                        "dev-tenant/local/uploads/\(id).meta.json", "dev-tenant/local/uploads/\(id).txt",
+                    ]
+                )
             }
         }
     }

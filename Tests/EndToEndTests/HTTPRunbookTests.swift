@@ -13,7 +13,8 @@ struct HTTPRunbookTests {
         let url = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/runbook.md")
         let text = try String(contentsOf: url, encoding: .utf8)
         return text.split(separator: "\n").compactMap { line in
-            guard let start = line.range(of: "`curl ")?.lowerBound, let end = line.lastIndex(of: "`"), start < end else {
+            guard let start = line.range(of: "`curl ")?.lowerBound, let end = line.lastIndex(of: "`"), start < end
+            else {
                 return nil
             }
             return String(line[line.index(after: start)..<end])

@@ -74,7 +74,8 @@ struct HTTPUploadTests {
                 let list = try await server.upload(
                     "b.txt",
                     "Beta text.",
-                    metadata: #"{"collection_ids": ["\#(collection)", "\#(other)"], "collection_id": "x", "external_id": "b"}"#,
+                    metadata:
+                        #"{"collection_ids": ["\#(collection)", "\#(other)"], "collection_id": "x", "external_id": "b"}"#,
                     headers: ["X-Collection-ID": "no uuid"]
                 )
                 #expect(list.status == 202, "a malformed value that loses is harmless: \(list.text)")
@@ -89,7 +90,11 @@ struct HTTPUploadTests {
                 for path in world.objects where path.hasSuffix(".meta.json") {
                     let name = URL(filePath: path).lastPathComponent.prefix(36)
                     let stored = try world.objectJSON(path)["collection_id"]?.string
-                    #expect(try await world.rows("SELECT collection_id FROM rag.documents WHERE id = '\(name)'") == [[stored]])
+                    #expect(
+                        try await world.rows("SELECT collection_id FROM rag.documents WHERE id = '\(name)'") == [
+                            [stored]
+                        ]
+                    )
                 }
                 let malformed = try await server.upload("c.txt", "C", headers: ["X-Collection-ID": "no uuid"])
                 #expect(malformed.status == 400)
@@ -100,7 +105,9 @@ struct HTTPUploadTests {
         }
     }
 
-    @Test("the same file again, with other metadata, and with other bytes: skipped, skipped, replaced, without leftovers")
+    @Test(
+        "the same file again, with other metadata, and with other bytes: skipped, skipped, replaced, without leftovers"
+    )
     func generations() async throws {
         try await World.with { world in
             try await world.registerTenants()
@@ -111,7 +118,11 @@ struct HTTPUploadTests {
                 let again = try await server.ingest("doc.txt", "First words.", metadata: name)
                 #expect(again["documents"]?[0]?["outcome"] == .string("unchanged"))
                 #expect(again["skipped_documents"] == .number("1"))
-                let titled = try await server.ingest("doc.txt", "First words.", metadata: #"{"external_id": "doc", "title": "T"}"#)
+                let titled = try await server.ingest(
+                    "doc.txt",
+                    "First words.",
+                    metadata: #"{"external_id": "doc", "title": "T"}"#
+                )
                 #expect(titled["documents"]?[0]?["outcome"] == .string("updated"))
                 let replaced = try await server.ingest("doc.md", "Second words.", metadata: name)
                 #expect(replaced["documents"]?[0]?["outcome"] == .string("replaced"))
@@ -121,7 +132,10 @@ struct HTTPUploadTests {
                 #expect(copy["documents"]?[0]?["outcome"] == .string("duplicate"))
                 #expect(copy["documents"]?[0]?["duplicate_of"]?.string == id)
                 #expect(try await world.count("SELECT count(*) FROM rag.documents") == 1)
-                #expect(try world.objectJSON("dev-tenant/local/uploads/\(id).meta.json") == .object([("external_id", .string("doc"))]))
+                #expect(
+                    try world.objectJSON("dev-tenant/local/uploads/\(id).meta.json")
+                        == .object([("external_id", .string("doc"))])
+                )
                 #expect(!world.objects.contains { $0.hasPrefix(".incoming") }, "\(world.objects)")
                 #expect(Set(try await world.rows("SELECT document_id FROM rag.uploads")) == [[id]])
             }
@@ -143,14 +157,27 @@ struct HTTPUploadTests {
             ("cut in the header", "--\(boundary)\r\nContent-Disposition: form", 400, "invalid_multipart"),
             ("no boundary", "hello", 400, "invalid_multipart"),
             ("empty", "", 400, "invalid_multipart"),
-            ("unknown field", part(#"form-data; name="collection_id""#, collection) + file + end, 400, "invalid_multipart"),
+            (
+                "unknown field", part(#"form-data; name="collection_id""#, collection) + file + end, 400,
+                "invalid_multipart"
+            ),
             ("two files", file + file + end, 400, "invalid_multipart"),
             ("no disposition", "--\(boundary)\r\nX-A: b\r\n\r\nx\r\n" + end, 400, "invalid_multipart"),
             ("metadata is no JSON", part(#"form-data; name="metadata""#, "{") + file + end, 400, "invalid_metadata"),
             ("bad key", part(#"form-data; name="metadata""#, #"{"tags": 1}"#) + file + end, 400, "invalid_metadata"),
-            ("other tenant", part(#"form-data; name="metadata""#, #"{"tenant": "other"}"#) + file + end, 400, "invalid_metadata"),
-            ("PDF", part(#"form-data; name="file"; filename="a.pdf""#, "%PDF-1.7 x") + end, 415, "unsupported_media_type"),
-            ("too large", part(#"form-data; name="file"; filename="a.txt""#, String(repeating: "x", count: 70_000)) + end, 413, "file_too_large"),
+            (
+                "other tenant", part(#"form-data; name="metadata""#, #"{"tenant": "other"}"#) + file + end, 400,
+                "invalid_metadata"
+            ),
+            (
+                "PDF", part(#"form-data; name="file"; filename="a.pdf""#, "%PDF-1.7 x") + end, 415,
+                "unsupported_media_type"
+            ),
+            (
+                "too large",
+                part(#"form-data; name="file"; filename="a.txt""#, String(repeating: "x", count: 70_000)) + end, 413,
+                "file_too_large"
+            ),
         ]
         try await World.with { world in
             try await world.registerTenants()
@@ -190,9 +217,13 @@ struct HTTPUploadTests {
                 let grown = try peakMemory(server.process.pid) - before
                 #expect(grown < 64 << 20, "the peak grew by \(grown >> 20) MB")
                 let id = try #require(answer.json["document_id"]?.string)
-                #expect(try await world.rows("SELECT hash, bytes FROM rag.uploads") == [[
-                    try SHA256.hash(content).hex, String(content.count),
-                ]])
+                #expect(
+                    try await world.rows("SELECT hash, bytes FROM rag.uploads") == [
+                        [
+                            try SHA256.hash(content).hex, String(content.count),
+                        ]
+                    ]
+                )
                 let path = "\(world.home)/objects/dev-tenant/local/uploads/\(id).txt"
                 let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
                 #expect(size == content.count)
@@ -204,6 +235,7 @@ struct HTTPUploadTests {
     private func peakMemory(_ pid: pid_t) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
-        return try #require(Int(line.split(separator: " ", omittingEmptySubsequences: true).dropFirst().first ?? "")) << 10
+        return try #require(Int(line.split(separator: " ", omittingEmptySubsequences: true).dropFirst().first ?? ""))
+            << 10
     }
 }

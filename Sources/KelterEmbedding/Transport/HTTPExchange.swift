@@ -62,7 +62,9 @@ package struct HTTPExchange: Sendable {
         defer { curl_slist_free_all(list) }
         let received = Received()
         let context = Unmanaged.passUnretained(received).toOpaque()
-        let milliseconds = Int(timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000)
+        let milliseconds = Int(
+            timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000
+        )
         var codes = [
             ccurl_setopt_string(easy, CURLOPT_URL, url),
             ccurl_allow_http_only(easy),
@@ -126,7 +128,9 @@ package struct HTTPExchange: Sendable {
         let received = Unmanaged<Received>.fromOpaque(context).takeUnretainedValue()
         let line = String(decoding: HTTPExchange.bytes(pointer, size * count), as: UTF8.self)
         if let colon = line.firstIndex(of: ":") {
-            received.headers[lowercasedASCII(String(line[..<colon]))] = trimmed(String(line[line.index(after: colon)...]))
+            received.headers[lowercasedASCII(String(line[..<colon]))] = trimmed(
+                String(line[line.index(after: colon)...])
+            )
         }
         return size * count
     }

@@ -18,6 +18,7 @@ extension Ingestion {
     /// - Parameters:
     ///   - claim: The run.
     ///   - objects: Where its files lie.
+    /// - Returns: How it ended.
     package func work(on claim: ClaimedRun, objects: ObjectStore) async -> QueuedRunEnd {
         guard let work = QueuedWork(claim.run.arguments) else {
             return .postponed(
@@ -117,7 +118,11 @@ private struct QueuedDocumentWorker: Sendable {
     /// What an earlier attempt at this run has written: a second one finds it unchanged and must not say so.
     func earlierOutcomes() async throws(KelterError) -> [ItemName: Outcome] {
         guard claim.attempts > 1 else { return [:] }
-        let items = try await store.items(ofRun: claim.run.id, outcomes: [.inserted, .replaced, .updated], tenant: tenant)
+        let items = try await store.items(
+            ofRun: claim.run.id,
+            outcomes: [.inserted, .replaced, .updated],
+            tenant: tenant
+        )
         return Dictionary(
             items.map { (ItemName(externalID: $0.externalID, collection: $0.collection), $0.outcome) }
         ) { $1 }
@@ -126,7 +131,8 @@ private struct QueuedDocumentWorker: Sendable {
     /// Brings one document to its outcome.
     ///
     /// - Returns: A failure only when the whole run has to be done again.
-    func ingest(_ document: QueuedDocument, earlier: [ItemName: Outcome]) async -> Result<QueuedRunReport, KelterError> {
+    func ingest(_ document: QueuedDocument, earlier: [ItemName: Outcome]) async -> Result<QueuedRunReport, KelterError>
+    {
         do throws(KelterError) {
             let item: IngestItem
             do throws(KelterError) {
@@ -142,7 +148,8 @@ private struct QueuedDocumentWorker: Sendable {
                 throw KelterError(.interrupted, "The work was interrupted.", fix: "It goes on by itself.")
             case .skipped(let reason):
                 return .success(try await skip(document, reason, bytes: item.content.size))
-            case .failed(let error) where error.endsRun || (error.mayPass && claim.attempts < RunWorker.maximumAttempts):
+            case .failed(let error)
+            where error.endsRun || (error.mayPass && claim.attempts < RunWorker.maximumAttempts):
                 throw error
             case .failed(let error):
                 return .success(try await fail(document, error, bytes: item.content.size))
@@ -219,7 +226,8 @@ private struct QueuedDocumentWorker: Sendable {
         keeping places: Set<String>,
         _ report: QueuedRunReport
     ) -> QueuedRunLeftovers {
-        guard claim.run.kind == QueuedWork.uploadKind, !report.documents.contains(where: { $0.outcome == .failed }) else {
+        guard claim.run.kind == QueuedWork.uploadKind, !report.documents.contains(where: { $0.outcome == .failed })
+        else {
             return QueuedRunLeftovers()
         }
         let stored = Set(report.documents.map(\.id))

@@ -2,8 +2,10 @@ package import KelterModel
 import KelterParsing
 package import KelterStore
 
-/// Accepts uploads and runs for later work: checks what can be checked at once, makes the files durable, and enters the
-/// run. What has been accepted is not lost, whatever happens to this process.
+/// Accepts uploads and runs for later work.
+///
+/// Checks what can be checked at once, makes the files durable, and enters the run. What has been accepted is not lost,
+/// whatever happens to this process.
 package struct Intake: Sendable {
     let store: Store
     let objects: ObjectStore

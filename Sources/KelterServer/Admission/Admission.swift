@@ -15,6 +15,7 @@ struct Admission: Sendable {
     ///   - head: The request's head.
     ///   - trace: Its trace.
     ///   - acceptsInternalKey: Whether `X-Internal-Key` opens the route.
+    /// - Returns: Who asks, for whom, in which context.
     /// - Throws: ``Refusal`` with the code of the first check that failed.
     func admit(_ head: HTTPRequest, trace: Trace, acceptsInternalKey: Bool) async throws(Refusal) -> Admitted {
         let fields = head.headerFields

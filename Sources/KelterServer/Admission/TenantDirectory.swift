@@ -53,7 +53,9 @@ final class TenantDirectory: Sendable {
     func keyDigest(_ id: RowID, of tenant: Tenant) async throws(KelterError) -> ContentHash? {
         let now = clock.now
         let known = memory.withLock { $0.keys[id] }
-        if let known, known.value.tenant == tenant.rowID, now - known.asked < Self.lifetime { return known.value.digest }
+        if let known, known.value.tenant == tenant.rowID, now - known.asked < Self.lifetime {
+            return known.value.digest
+        }
         let digest = try await store.apiKeyDigest(id, tenant: tenant)
         memory.withLock { memory in
             if memory.keys.count >= Self.capacity { memory.keys = [:] }

@@ -47,6 +47,7 @@ struct Idempotent: Sendable {
     ///   - parts: What makes the request what it is, beside its route and headers.
     ///   - storesAnswer: Whether the answer is to be stored here; `false` when the work does so in its own transaction.
     ///   - work: Carries it out; gets the claim of the key.
+    /// - Returns: The answer, or that of the first request.
     /// - Throws: ``KelterError`` with ``ErrorCode/idempotencyKeyReused`` or ``ErrorCode/idempotencyInProgress``, or what
     ///   the work throws.
     func run(
@@ -107,7 +108,9 @@ struct Idempotent: Sendable {
 
     /// SHA-256 over the lengths and bytes of everything that decides what the request means.
     private static func digest(_ admitted: Admitted, _ parts: [[UInt8]]) throws(KelterError) -> ContentHash {
-        let scope = admitted.headers.filter { ["x-collection-id", "collection_id", "collection-id"].contains(lowercasedASCII($0.name)) }
+        let scope = admitted.headers.filter {
+            ["x-collection-id", "collection_id", "collection-id"].contains(lowercasedASCII($0.name))
+        }
         let context = [admitted.caseID.description] + scope.flatMap { [lowercasedASCII($0.name), trimmed($0.value)] }
         var hasher = SHA256()
         for part in context.map({ Array($0.utf8) }) + parts {

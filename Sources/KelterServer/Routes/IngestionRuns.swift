@@ -15,7 +15,9 @@ extension HTTPService {
             throw Self.invalid("document_ids", "is not a list of 1 to \(Self.maximumDocuments) identifiers")
         }
         let identifiers = items.compactMap(\.string)
-        guard identifiers.count == items.count else { throw Self.invalid("document_ids", "has an item that is no text") }
+        guard identifiers.count == items.count else {
+            throw Self.invalid("document_ids", "has an item that is no text")
+        }
         let intakeRequest = Intake.Request(
             caller: admitted.caller(list: body["collection_ids"], body: body["collection_id"]),
             traceID: admitted.trace.id,

@@ -26,7 +26,9 @@ struct Route: Sendable {
     /// Method and path, for metrics, logs and idempotency keys.
     var name: String { "\(method.rawValue) \(path)" }
 
-    /// All routes; SPEC section 8. The paths with and without their last slash are the same.
+    /// All routes; SPEC section 8.
+    ///
+    /// The paths with and without their last slash are the same.
     static let all: [Route] = [
         Route(method: .get, path: "/ai/ping/", access: .tenant) { service, request throws(KelterError) in
             try service.ping(request.admitted())
@@ -37,13 +39,17 @@ struct Route: Sendable {
         Route(method: .get, path: "/health/", access: .open) { service, _ throws(KelterError) in
             await service.health()
         },
-        Route(method: .post, path: "/ai/rag/documents/upload/", access: .tenant) { service, request throws(KelterError) in
+        Route(method: .post, path: "/ai/rag/documents/upload/", access: .tenant) {
+            service,
+            request throws(KelterError) in
             try await service.upload(request, request.admitted())
         },
         Route(method: .post, path: "/ai/rag/ingestion/run/", access: .tenant) { service, request throws(KelterError) in
             try await service.runIngestion(request, request.admitted())
         },
-        Route(method: .get, path: "/ai/rag/ingestion/status/", access: .tenant) { service, request throws(KelterError) in
+        Route(method: .get, path: "/ai/rag/ingestion/status/", access: .tenant) {
+            service,
+            request throws(KelterError) in
             try await service.ingestionStatus(request, request.admitted())
         },
         Route(method: .post, path: "/v1/ai/rag/query/", access: .tenant) { service, request throws(KelterError) in
@@ -52,7 +58,9 @@ struct Route: Sendable {
         Route(method: .post, path: "/ai/rag/query/", access: .tenant) { service, request throws(KelterError) in
             try await service.query(request, request.admitted())
         },
-        Route(method: .post, path: "/ai/rag/admin/hard-delete/", access: .tenantOrInternalKey) { service, request throws(KelterError) in
+        Route(method: .post, path: "/ai/rag/admin/hard-delete/", access: .tenantOrInternalKey) {
+            service,
+            request throws(KelterError) in
             try await service.hardDelete(request, request.admitted())
         },
         Route(method: .get, path: "/metrics", access: .operators) { service, _ throws(KelterError) in

@@ -66,6 +66,7 @@ extension Admitted {
     /// - Parameters:
     ///   - list: `collection_ids` of the request's body.
     ///   - body: `collection_id` of the request's body.
+    /// - Returns: The caller.
     func caller(list: JSONValue? = nil, body: JSONValue? = nil) -> Caller {
         Caller(tenant: tenant, caseID: caseID, scope: ScopeInputs(list: list, body: body, headers: headers))
     }

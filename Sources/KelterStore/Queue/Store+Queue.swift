@@ -43,6 +43,7 @@ extension Store {
     ///   - worker: Who works it, for people to read.
     ///   - lease: For how long it is this worker's unless ``renewLease(of:for:)`` prolongs that.
     /// - Returns: The run, or `nil` when there is nothing to do.
+    /// - Throws: ``KelterError`` of the database.
     package func claimRun(
         of tenants: [Tenant],
         worker: String,
@@ -90,6 +91,7 @@ extension Store {
     ///   - countsAttempt: Whether this attempt counts: an outage or a shutdown is not the run's fault.
     ///   - reason: Why, for people to read.
     /// - Returns: `false` when the run is another worker's by now.
+    /// - Throws: ``KelterError`` of the database.
     package func requeue(
         _ claim: ClaimedRun,
         after delay: Duration,

@@ -41,7 +41,9 @@ extension Store {
                     """,
                     [.text(schema), .texts(StoreSchema.tableNames)]
                 )
-                guard rows.int(0, 0) == StoreSchema.tableNames.count, let dimension = rows.int(0, 1) else { return .missing }
+                guard rows.int(0, 0) == StoreSchema.tableNames.count, let dimension = rows.int(0, 1) else {
+                    return .missing
+                }
                 return .present(dimension: dimension)
             }
         }

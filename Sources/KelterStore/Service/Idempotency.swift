@@ -87,6 +87,8 @@ extension Store {
     ///   - claim: The request.
     ///   - time: How long the request may take.
     ///   - tenant: Whose key it is.
+    /// - Returns: What is known about the key.
+    /// - Throws: ``KelterError`` of the database.
     package func claimIdempotencyKey(
         _ claim: IdempotencyClaim,
         for time: Duration,

@@ -34,7 +34,9 @@ package struct HardDeletion: Sendable, Equatable {
     package var documents: [RowID] = []
     package var chunks = 0
     package var embeddings = 0
-    /// Where the objects of the documents lie. Their records stay until ``Store/forgetUploads(of:tenant:)``, so that a
+    /// Where the objects of the documents lie.
+    ///
+    /// Their records stay until ``Store/forgetUploads(of:tenant:)``, so that a
     /// repetition finds the objects that could not be removed.
     package var uploads: [UploadRecord] = []
     /// Identifiers that are neither a document nor an upload of the tenant.
@@ -47,6 +49,7 @@ extension Store {
     /// - Parameters:
     ///   - order: What is to go, on whose word.
     ///   - tenant: Whose documents they are; another tenant's count as not found.
+    /// - Returns: What was removed.
     /// - Throws: ``KelterError`` with ``ErrorCode/storeConflict`` while a run that may write one of them is worked on.
     package func hardDelete(_ order: HardDeletionOrder, tenant: Tenant) async throws(KelterError) -> HardDeletion {
         let deleter = HardDeleter(schema: schema, order: order, tenant: tenant)

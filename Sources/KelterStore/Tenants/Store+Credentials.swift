@@ -9,6 +9,7 @@ extension Store {
     ///   - label: What it is for.
     ///   - lifetimeDays: After how many days it expires; `nil` for never.
     ///   - tenant: Whose key it is.
+    /// - Throws: ``KelterError`` of the database.
     package func insertAPIKey(
         _ id: RowID,
         digest: ContentHash,
@@ -105,6 +106,7 @@ extension Store {
     ///   - password: The password in Django's form.
     ///   - record: The tenant.
     /// - Returns: Whether the user is new.
+    /// - Throws: ``KelterError`` of the database.
     package func saveSuperuser(
         _ username: String,
         email: String,

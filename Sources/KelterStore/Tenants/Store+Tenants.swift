@@ -69,6 +69,8 @@ extension Store {
     /// The tenant that a domain leads to; `nil` when there is none.
     ///
     /// - Parameter domain: A host name without port, in any case.
+    /// - Returns: The tenant.
+    /// - Throws: ``KelterError`` of the database.
     package func tenant(domain: String) async throws(KelterError) -> TenantRecord? {
         try await tenants(
             "WHERE t.schema_name = (SELECT schema_name FROM public.domains WHERE domain = $1)",

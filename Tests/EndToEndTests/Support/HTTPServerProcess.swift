@@ -14,7 +14,9 @@ struct HTTPServerProcess {
     {
         let process = try KelterProcess(
             ["serve", "--port", "0", "--json"] + options,
-            environment: world.environment.merging(["AI_CORE_RATE_LIMIT_QUOTA": "off"]) { $1 }.merging(environment) { $1 }
+            environment: world.environment.merging(["AI_CORE_RATE_LIMIT_QUOTA": "off"]) { $1 }.merging(environment) {
+                $1
+            }
         )
         for _ in 0..<1000 {
             if let url = try? JSONReader.read(process.outputSoFar)["url"]?.string {
