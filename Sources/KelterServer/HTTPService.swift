@@ -177,6 +177,7 @@ extension HTTPService {
     ) {
         let path = candidates?.first?.path ?? "other"
         metrics.count(request: request.method.rawValue, path: path, status: reply.status.code, duration: duration)
+        guard logger.logLevel <= .info else { return }
         var metadata: Logger.Metadata = [
             "method": "\(request.method.rawValue)", "route": "\(path)", "status": "\(reply.status.code)",
             "duration_ms": "\((duration.seconds * 10_000).rounded() / 10)", "trace_id": "\(trace.id)",

@@ -35,25 +35,26 @@ struct SearchIndexTests {
         ) ?? -1
     }
 
-    @Test("a filter that only far documents pass gets its top_k from the index", arguments: [1, 5, 10])
-    func filtered(_ topK: Int) async throws {
+    @Test("a filter that only far documents pass gets its top_k from the index")
+    func filtered() async throws {
         try await TemporaryDatabase.with { database in
             try await write(to: database.store)
             let store = try database.store()
-            let before = try await scans(store)
-            var request = SearchRequest(vector: Fixture.axis(0).values, text: "", minSimilarity: 0, topK: topK)
-            request.filters.docClass = "fern"
-            let result = try await store.search(request, tenant: tenant)
-            #expect(try await scans(store) > before)
-            #expect(result.matches.count == topK)
-            #expect(result.matches.allSatisfy { $0.externalID.hasPrefix("fern") })
-            #expect(result.vectorCandidates == 50)
-            let reference = try await SearchReference(store, tenant: tenant, vector: request.vector, text: "")
-            let expected = reference.result(request)
-            // The index is approximate: nearly all of the best, in the right order.
-            let found = result.matches.map(\.chunkID)
-            #expect(found.filter { expected.chunks.contains($0) }.count >= topK * 8 / 10)
-            #expect(result.matches.map(\.score) == result.matches.map(\.score).sorted(by: >))
+            for topK in [1, 5, 10] {
+                let before = try await scans(store)
+                var request = SearchRequest(vector: Fixture.axis(0).values, text: "", minSimilarity: 0, topK: topK)
+                request.filters.docClass = "fern"
+                let result = try await store.search(request, tenant: tenant)
+                #expect(try await scans(store) > before)
+                #expect(result.matches.count == topK)
+                #expect(result.matches.allSatisfy { $0.externalID.hasPrefix("fern") })
+                #expect(result.vectorCandidates == 50)
+                // The index is approximate: nearly all of the best, in the right order.
+                let reference = try await SearchReference(store, tenant: tenant, vector: request.vector, text: "")
+                let best = reference.result(request).chunks
+                #expect(result.matches.filter { best.contains($0.chunkID) }.count >= topK * 8 / 10)
+                #expect(result.matches.map(\.score) == result.matches.map(\.score).sorted(by: >))
+            }
             await store.close()
         }
     }

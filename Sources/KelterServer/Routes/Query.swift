@@ -19,13 +19,7 @@ extension HTTPService {
             storesAnswer: true
         ) { _ throws(KelterError) in
             let findings = try await retrieval.find(question)
-            guard !findings.snippets.isEmpty else {
-                throw KelterError(
-                    .noMatches,
-                    "Nothing matches the question.",
-                    fix: "Ask differently or widen the scope."
-                )
-            }
+            try findings.requireMatches()
             let members = findings.json.members ?? []
             return Idempotent.Answer(status: 200, members: members + [("trace_id", .string(admitted.trace.id))])
         }
