@@ -31,6 +31,11 @@ package struct ClaimedRun: Sendable {
 
 /// How many runs wait and are worked on.
 package struct QueueDepth: Sendable, Equatable {
-    package var queued = 0
-    package var running = 0
+    package var queued: Int
+    package var running: Int
+
+    package init(queued: Int = 0, running: Int = 0) {
+        self.queued = queued
+        self.running = running
+    }
 }
