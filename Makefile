@@ -30,9 +30,10 @@ demo: build ## ingest Samples/ into the embedded server and ask a German and an 
 
 test: deps-test ## build everything and run all tests; they start the servers they need themselves
 	swift build --build-tests
-	@# The tests of the built binary start dozens of processes: in a pass of their own, or they would starve the others.
+	@# The tests of the built binary start dozens of processes: in passes of their own, or they would starve the others.
 	swift test --skip-build --disable-xctest --skip EndToEndTests
-	swift test --skip-build --disable-xctest --filter EndToEndTests
+	swift test --skip-build --disable-xctest --filter EndToEndTests --skip EndToEndTests.HTTP
+	swift test --skip-build --disable-xctest --filter EndToEndTests.HTTP
 
 test-http: deps-test ## hold the HTTP service against its own OpenAPI description with schemathesis
 	@Config/install-test-parts.sh http

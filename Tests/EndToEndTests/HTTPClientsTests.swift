@@ -5,7 +5,9 @@ import KelterTestSupport
 import Testing
 
 /// Clients that are slow, silent, half gone or too talkative do not block others.
-@Suite("HTTP: difficult clients")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: difficult clients", .serialized)
 struct HTTPClientsTests {
     /// A connection whose bytes the test writes itself.
     final class RawConnection {

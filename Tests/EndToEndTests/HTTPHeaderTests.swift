@@ -3,7 +3,9 @@ import KelterTestSupport
 import Testing
 
 /// The header checks of SPEC section 8: their order, codes and bodies.
-@Suite("HTTP: headers")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: headers", .serialized)
 struct HTTPHeaderTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let headers: [String: String?]

@@ -5,7 +5,9 @@ import KelterTestSupport
 import Testing
 
 /// `Idempotency-Key`: one request, one effect, one answer.
-@Suite("HTTP: idempotency keys")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: idempotency keys", .serialized)
 struct HTTPIdempotencyTests {
     /// The body of a first answer as its repetitions must have it.
     private func repeated(_ answer: HTTPAnswer) -> String {

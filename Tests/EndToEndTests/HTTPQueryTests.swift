@@ -4,7 +4,9 @@ import KelterTestSupport
 import Testing
 
 /// Queries over HTTP: scope, filters, options, visibility, answers, and what the log says of them.
-@Suite("HTTP: queries")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: queries", .serialized)
 struct HTTPQueryTests {
     private let first = "6f1c1d9e-0d5a-4b7e-9a53-2f1f6f0f7c11"
     private let second = "a1b2c3d4-0000-4000-8000-000000000001"

@@ -5,7 +5,9 @@ import KelterTestSupport
 import Testing
 
 /// Accepted means durable: kills, restarts, shutdowns, outages.
-@Suite("HTTP: the queue")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: the queue", .serialized)
 struct HTTPQueueTests {
     @Test("after 202 a SIGKILL loses nothing: another worker process ingests the upload")
     func killAfterAccept() async throws {

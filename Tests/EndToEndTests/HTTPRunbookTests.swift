@@ -6,7 +6,9 @@ import KelterTestSupport
 import Testing
 
 /// The runbook's smoke checks as they are written there, and its header-bridge test.
-@Suite("HTTP: the runbook")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: the runbook", .serialized)
 struct HTTPRunbookTests {
     /// The `curl` lines of the runbook's "Smoke-Checks", read from a copy of it.
     private func curlLines() throws -> [String] {

@@ -6,7 +6,9 @@ import KelterTestSupport
 import Testing
 
 /// Uploads over HTTP: what is accepted, what is refused, what is kept.
-@Suite("HTTP: uploads")
+///
+/// One after the other: each test starts servers of its own, and all at once would starve each other.
+@Suite("HTTP: uploads", .serialized)
 struct HTTPUploadTests {
     private let collection = "6f1c1d9e-0d5a-4b7e-9a53-2f1f6f0f7c11"
     private let other = "a1b2c3d4-0000-4000-8000-000000000001"

@@ -28,6 +28,11 @@ extension HTTPService {
             let deletion = try await store.hardDelete(order, tenant: admitted.tenant)
             let objects = objects
             try await io.attempt { () throws(KelterError) in
+                // A replacement that failed has left its bytes staged.
+                for staged in deletion.runs.map({ StagedUpload(run: $0) }) {
+                    try objects.remove(staged.content)
+                    try objects.remove(staged.metadata)
+                }
                 for upload in deletion.uploads {
                     try objects.remove(upload.contentPath)
                     try objects.remove(upload.metadataPath)

@@ -39,6 +39,8 @@ package struct HardDeletion: Sendable, Equatable {
     /// Their records stay until ``Store/forgetUploads(of:tenant:)``, so that a
     /// repetition finds the objects that could not be removed.
     package var uploads: [UploadRecord] = []
+    /// Runs of the documents, which may have files staged.
+    package var runs: [RowID] = []
     /// Identifiers that are neither a document nor an upload of the tenant.
     package var notFound: [RowID] = []
 }
@@ -85,6 +87,7 @@ private struct HardDeleter: Sendable {
         var deletion = HardDeletion(audit: try identifier(on: connection))
         known.formUnion((0..<documents.count).compactMap { documents.uuid($0, 0) })
         deletion.uploads = uploads
+        deletion.runs = try runs(on: connection)
         deletion.documents = order.documents.filter(known.contains)
         deletion.notFound = order.documents.filter { !known.contains($0) }
         deletion.chunks = counts.int(0, 0) ?? 0
@@ -119,6 +122,15 @@ private struct HardDeleter: Sendable {
                 )
             )
         }
+    }
+
+    /// All runs that were to write one of the documents, whatever became of them.
+    private func runs(on connection: isolated Connection) throws(DatabaseFailure) -> [RowID] {
+        let rows = try connection.query(
+            "SELECT id FROM \(schema).runs WHERE tenant_id = $1 AND arguments->'document_ids' ?| $2",
+            [.uuid(tenant.rowID), .texts(order.documents.map(\.description))]
+        )
+        return (0..<rows.count).compactMap { rows.uuid($0, 0) }
     }
 
     private func identifier(on connection: isolated Connection) throws(DatabaseFailure) -> RowID {

@@ -18,7 +18,7 @@ struct HTTPServerProcess {
                 $1
             }
         )
-        for _ in 0..<1000 {
+        for _ in 0..<3000 {
             if let url = try? JSONReader.read(process.outputSoFar)["url"]?.string {
                 return HTTPServerProcess(process: process, url: url)
             }
