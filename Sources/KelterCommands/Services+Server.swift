@@ -13,15 +13,20 @@ import UnixSignals
 extension Services {
     /// Makes sure that there are the public tenant and the development tenant; SPEC section 10.
     ///
-    /// - Throws: ``KelterError`` of the database, or when the names belong to others.
+    /// - Throws: ``KelterError`` of the database.
     func registerDefaultTenants(in store: Store) async throws(KelterError) {
         try await store.applyRegistry()
-        _ = try await store.bootstrapPublicTenant(domain: "localhost")
-        let schema = "dev"
-        guard try await store.tenant(schema: schema) == nil else { return }
-        _ = try await store.createTenant(
-            TenantRecord(tenant: try Tenant("dev-tenant"), schema: schema, name: "Development", domains: [])
-        )
+        let known = try await store.tenants()
+        // What somebody has arranged differently stays as it is.
+        if !known.contains(where: { $0.domains.contains("localhost") }) {
+            _ = try await store.bootstrapPublicTenant(domain: "localhost")
+        }
+        let (schema, tenant) = ("dev", try Tenant("dev-tenant"))
+        if !known.contains(where: { $0.schema == schema || $0.tenant.rowID == tenant.rowID }) {
+            _ = try await store.createTenant(
+                TenantRecord(tenant: tenant, schema: schema, name: "Development", domains: [])
+            )
+        }
     }
 
     /// The database of a long-running process, with the registry and the default tenants on the embedded server.

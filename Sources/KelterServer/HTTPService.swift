@@ -80,6 +80,7 @@ package final class HTTPService: Sendable {
         let fields = request.headers
         let trace = Trace(traceparent: fields[.traceparent], traceID: fields[.traceID])
         let candidates = routes[Route.key(request.uri.path)]
+        let progress = BodyProgress()
         var admitted: Admitted?
         var reply: Reply
         if let route = candidates?.first(where: { $0.method == request.method }) {
@@ -90,14 +91,17 @@ package final class HTTPService: Sendable {
                     request: request,
                     context: context,
                     trace: trace,
+                    progress: progress,
                     admission: admitted
                 )
                 reply = try await answer(routed)
             } catch {
                 reply = error.reply
                 log(error.error, trace)
-                // What a refused request still sends is not worth waiting for.
-                if request.method == .post { context.closeSoon() }
+                if !progress.isComplete, Self.isWorthCutting(request, error.error) {
+                    reply.headers[.connection] = "close"
+                    context.closeSoon()
+                }
             }
         } else {
             reply = Self.noRoute(candidates)
@@ -110,6 +114,14 @@ package final class HTTPService: Sendable {
         }
         record(request, candidates, reply, admitted, trace, clock.now - start)
         return reply.response
+    }
+
+    /// Whether what a refused request has not sent yet is too much, or comes too slowly, to be waited for; short bodies are
+    /// read, so that the connection can be used again.
+    private static func isWorthCutting(_ request: Request, _ error: KelterError) -> Bool {
+        guard error.code != .requestTooSlow else { return true }
+        if let length = request.headers[.contentLength] { return (Int(length) ?? .max) > 64 << 10 }
+        return request.headers[.transferEncoding] != nil
     }
 
     private func admit(_ route: Route, _ request: Request, _ trace: Trace) async throws(Refusal) -> Admitted? {

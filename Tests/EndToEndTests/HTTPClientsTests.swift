@@ -105,6 +105,36 @@ struct HTTPClientsTests {
         }
     }
 
+    @Test("a connection is good for more requests after a refused one with a short body, and ends after a long one")
+    func keepAlive() async throws {
+        try await World.with { world in
+            try await world.registerTenants()
+            try await HTTPServerProcess.with(world) { server in
+                let query =
+                    "POST /ai/rag/query/ HTTP/1.1\r\nHost: localhost\r\n\(Self.headers)"
+                    + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+                let short = try RawConnection(port: server.port)
+                short.write(query)
+                try await Task.sleep(for: .milliseconds(1500))
+                short.write(
+                    query.replacingOccurrences(of: "Host: localhost", with: "Host: localhost\r\nConnection: close")
+                )
+                let answers = short.readAll()
+                #expect(answers.components(separatedBy: "missing_question").count == 3, "\(answers)")
+
+                let long = try RawConnection(port: server.port)
+                long.write(
+                    "POST /ai/rag/query/ HTTP/1.1\r\nHost: localhost\r\n\(Self.headers)"
+                        + "Content-Type: application/json\r\nContent-Length: 100000000\r\n\r\n"
+                        + String(repeating: "x", count: 2 << 20)
+                )
+                let refused = long.readAll()
+                #expect(refused.contains("request_too_large"))
+                #expect(refused.lowercased().contains("connection: close"))
+            }
+        }
+    }
+
     @Test("a client that goes away in the middle of an upload leaves no file")
     func brokenUpload() async throws {
         try await World.with { world in

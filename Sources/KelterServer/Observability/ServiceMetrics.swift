@@ -75,7 +75,11 @@ package final class ServiceMetrics: Sendable {
         self.sources = sources
     }
 
+    /// The methods that are told apart: callers may send any word.
+    private static let methods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
     func count(request method: String, path: String, status: Int, duration: Duration) {
+        let method = Self.methods.contains(method) ? method : Metrics.overflow
         metrics.add(to: Self.requests, method, path, String(status))
         metrics.observe(duration.seconds, in: Self.requestSeconds, path)
     }

@@ -2,6 +2,17 @@ import HTTPTypes
 import Hummingbird
 import KelterModel
 import NIOCore
+import Synchronization
+
+/// Whether all of a request's body has been read; what has not is not waited for once the request is refused.
+final class BodyProgress: Sendable {
+    private let state = Mutex(false)
+
+    var isComplete: Bool {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
+    }
+}
 
 /// Reads the body of a request within bounds of size and time.
 struct BodyReader: Sendable {
@@ -13,6 +24,8 @@ struct BodyReader: Sendable {
     static let maximumJSON = 1 << 20
 
     let body: RequestBody
+    /// Notes when the whole body has come.
+    let progress: BodyProgress
 
     /// Hands on the body piece by piece.
     ///
@@ -33,7 +46,10 @@ struct BodyReader: Sendable {
             } catch {
                 throw KelterError(broken, "The request's body broke off.", fix: "Send the request again.")
             }
-            guard let piece else { return }
+            guard let piece else {
+                progress.isComplete = true
+                return
+            }
             received += piece.readableBytes
             guard clock.now - start < Self.patience + .seconds(Double(received) / Double(Self.bytesPerSecond)) else {
                 throw KelterError(

@@ -83,6 +83,7 @@ struct RouteRequest: Sendable {
     let request: Request
     let context: ServerContext
     let trace: Trace
+    let progress: BodyProgress
     /// The checked headers of a route for tenants.
     var admission: Admitted?
 
@@ -91,6 +92,6 @@ struct RouteRequest: Sendable {
         return admission
     }
 
-    var body: BodyReader { BodyReader(body: request.body) }
+    var body: BodyReader { BodyReader(body: request.body, progress: progress) }
     var contentType: String? { request.headers[.contentType] }
 }

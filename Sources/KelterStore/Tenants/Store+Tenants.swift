@@ -86,6 +86,16 @@ extension Store {
     private func tenants(_ condition: String, _ parameters: [Parameter]) async throws(KelterError) -> [TenantRecord] {
         try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
+                guard try connection.query("SELECT to_regclass('public.domains') IS NOT NULL").bool(0, 0) == true else {
+                    throw .finding(
+                        KelterError(
+                            .schemaMissing,
+                            "The database has no registry of tenants.",
+                            subject: "public.tenants",
+                            fix: "Run 'kelter bootstrap-public-tenant --domain localhost'."
+                        )
+                    )
+                }
                 let rows = try connection.query(
                     """
                     SELECT t.key, t.schema_name, t.name, coalesce(string_agg(d.domain, ' ' ORDER BY d.domain), '')
