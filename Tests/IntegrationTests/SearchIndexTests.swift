@@ -160,6 +160,25 @@ struct SearchIndexTests {
         }
     }
 
+    @Test(
+        "a date or an identifier in the question excludes nothing, in whatever language the text is",
+        arguments: [nil, "de", "en"] as [String?]
+    )
+    func signedNumbers(_ language: String?) async throws {
+        try await TemporaryDatabase.with { database in
+            let between = (0..<60).map { "Wort\($0)" }.joined(separator: " ")
+            let text =
+                "Sitzung \(between) 2026-11-24 \(between) Kennung \(between) 01a20fa9-7390-4390-8390-000000000012"
+            let item = Fixture.item("d", text, language: language, content: [Fixture.chunk(0, text)])
+            _ = try await database.store.write([item], run: nil, tenant: tenant)
+            for question in ["Sitzung 2026-11-24", "Kennung 01a20fa9-7390-4390-8390-000000000012", "2026-11-24"] {
+                let request = SearchRequest(vector: nil, text: question)
+                let found = try await database.store.search(request, tenant: tenant).matches.map(\.externalID)
+                #expect(found == ["d"], "\(question)")
+            }
+        }
+    }
+
     @Test("a search sees one generation of a document, whatever is written meanwhile")
     func oneGeneration() async throws {
         try await TemporaryDatabase.with { database in

@@ -47,7 +47,8 @@ extension SearchWords {
 
     /// Reads a cleaned question, the statement's only parameter.
     ///
-    /// In an unstemmed text, words that either language ignores say nothing either.
+    /// In an unstemmed text, words that either language ignores say nothing either. Dates and identifiers have parts that
+    /// are read as negative numbers; quoted, they are not taken for exclusions when the words are read again.
     static let sql = """
         SELECT websearch_to_tsquery('pg_catalog.german', $1)::text,
             websearch_to_tsquery('pg_catalog.english', $1)::text,
@@ -56,7 +57,7 @@ extension SearchWords {
             \(beginnings("to_tsvector('pg_catalog.english', $1)")),
             \(beginnings("to_tsvector('pg_catalog.simple', w.words)")),
             coalesce(w.words, lower($1))
-        FROM (SELECT string_agg(lexeme, ' ') AS words FROM unnest(to_tsvector('pg_catalog.simple', $1))
+        FROM (SELECT string_agg(CASE WHEN lexeme LIKE '-%' THEN '"' || lexeme || '"' ELSE lexeme END, ' ') AS words FROM unnest(to_tsvector('pg_catalog.simple', $1))
             WHERE to_tsvector('pg_catalog.german', lexeme) <> ''::tsvector
                 AND to_tsvector('pg_catalog.english', lexeme) <> ''::tsvector) w
         """
