@@ -41,9 +41,10 @@ struct SearchReference {
         let literal = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
         let quoted = "regexp_replace(\(literal), '(^|\\s)-+(?=\\s|$)', ' ', 'g')"
         let distance = vector.map { "(e.embedding <=> '[\($0.map { "\($0)" }.joined(separator: ","))]')::float8" }
-        // A word that one of both languages leaves out says nothing in a text without language.
+        // A word that one of both languages leaves out says nothing in a text without language; a negative number is no
+        // exclusion.
         let words = """
-            (SELECT string_agg(lexeme, ' ') FROM unnest(to_tsvector('simple', \(quoted)))
+            (SELECT string_agg(regexp_replace(lexeme, '^-.*$', '"\\&"'), ' ') FROM unnest(to_tsvector('simple', \(quoted)))
             WHERE length(to_tsvector('german', lexeme)) > 0 AND length(to_tsvector('english', lexeme)) > 0)
             """
         func any(_ configuration: String, _ text: String) -> String {
