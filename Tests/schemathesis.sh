@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source Config/parts-directory.sh
 
-binary=${KELTER:-.build/debug/kelter}
+binary=${KELTER:-$PWD/.build/debug/kelter}
 work=$(mktemp -d)
 # PostgreSQL runs as an unprivileged user when we are root.
 chmod 755 "$work"
@@ -27,6 +27,8 @@ server=$!
 for _ in $(seq 200); do [[ -s $work/address ]] && break || sleep 0.1; done
 url=$(sed -E 's/.*"url":"([^"]+)".*/\1/' "$work/address")
 
+# It keeps what it finds below the working directory.
+cd "$work"
 # Who may do what is the end-to-end tests' own matter.
 "$parts/http-test-venv/bin/schemathesis" run "$url/openapi.json" --url "$url" \
     --header 'X-Tenant-Schema: dev' --header 'X-Tenant-ID: dev-tenant' --header 'X-Case-ID: local' \
