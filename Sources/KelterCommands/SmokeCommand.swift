@@ -79,7 +79,9 @@ struct SmokeCommand: ParsableCommand {
                         )
                     ),
                 ]),
-                text: table(checks.map { [$0.failure == nil ? "ok" : "FAIL", $0.name, $0.failure ?? ""] })
+                text: table(
+                    checks.map { check in check.failure.map { ["FAIL", check.name, $0] } ?? ["ok", check.name] }
+                )
             )
             return isPassed ? .done : .someItemsFailed
         }
