@@ -61,7 +61,7 @@ package final class HTTPService: Sendable {
         healthChecks = parts.healthChecks
         metrics = parts.metrics
         logger = parts.logger
-        intake = Intake(store: store, objects: objects, io: io, profile: "standard")
+        intake = Intake(store: store, objects: objects, io: io, profile: retrieval.profileName)
         let directory = TenantDirectory(store: store)
         authenticator = Authenticator(store: store, directory: directory, internalKeys: configuration.internalKeys)
         admission = Admission(
@@ -89,7 +89,6 @@ package final class HTTPService: Sendable {
                 let routed = RouteRequest(
                     route: route,
                     request: request,
-                    context: context,
                     trace: trace,
                     progress: progress,
                     admission: admitted

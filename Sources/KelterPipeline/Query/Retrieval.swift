@@ -21,6 +21,9 @@ package struct Retrieval: Sendable {
         }
     }
 
+    /// The name of the embedding profile that questions are embedded with.
+    package var profileName: String { stages.profile.name }
+
     private let stages: Ingestion.Stages
     private let weights: Weights
     private let chat: ChatClient?

@@ -120,7 +120,11 @@ extension Intake {
                 reply
             )
         } catch {
-            await io.run { [objects] in objects.discard(run: run) }
+            // Without the database nobody knows whether the run was entered: its worker needs the files then, and if it was
+            // not, housekeeping finds them.
+            if error.code != .databaseUnavailable, error.code != .interrupted {
+                await io.run { [objects] in objects.discard(run: run) }
+            }
             throw error
         }
         let (objects, placed) = (objects, document)

@@ -20,7 +20,7 @@ struct Route: Sendable {
     let method: HTTPRequest.Method
     let path: String
     let access: Access
-    /// For a route without tenant.
+    /// Answers an admitted request.
     let handle: @Sendable (HTTPService, RouteRequest) async throws(KelterError) -> Reply
 
     /// Method and path, for metrics, logs and idempotency keys.
@@ -81,7 +81,6 @@ struct Route: Sendable {
 struct RouteRequest: Sendable {
     let route: Route
     let request: Request
-    let context: ServerContext
     let trace: Trace
     let progress: BodyProgress
     /// The checked headers of a route for tenants.

@@ -23,13 +23,15 @@ extension Store {
                 INSERT INTO \(schema).runs
                     (id, tenant_id, case_id, kind, status, arguments, priority, trace_id, started_at)
                 VALUES ($1, $2, $3, $4, 'queued', $5, $6::bigint::int, $7, NULL)
-                RETURNING \(Self.timestamp("queued_at"))
+                RETURNING \(Self.timestamp("queued_at")), pg_current_xact_id()::text
                 """,
                 [
                     .uuid(run.id), .uuid(tenant.rowID), .text(run.caseID), .text(run.kind), .json(run.arguments),
                     .int(submission.priority), .text(submission.traceID),
                 ]
             )
+            // A connection that breaks during COMMIT must not leave it open whether the run has been accepted.
+            connection.transactionID = rows.text(0, 1)
             try Uploads.save(submission.uploads, tenant: tenant, schema: schema, on: connection)
             if let reply { try Idempotency.finish(reply, tenant: tenant, schema: schema, on: connection) }
             return rows.text(0, 0) ?? ""
