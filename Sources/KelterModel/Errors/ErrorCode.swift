@@ -137,6 +137,30 @@ extension ErrorCode {
     package static let interrupted = Self("INTERRUPTED")
 }
 
+// Migrations, maintenance and checks of the database.
+extension ErrorCode {
+    package static let migrationInvalid = Self("MIGRATION_INVALID")
+    package static let migrationChanged = Self("MIGRATION_CHANGED")
+    package static let migrationUnknown = Self("MIGRATION_UNKNOWN")
+    package static let migrationOutOfOrder = Self("MIGRATION_OUT_OF_ORDER")
+    package static let migrationFailed = Self("MIGRATION_FAILED")
+    package static let migrationsPending = Self("MIGRATIONS_PENDING")
+    package static let migrationNotDerivable = Self("MIGRATION_NOT_DERIVABLE")
+    package static let legacyRowsWithoutBackup = Self("LEGACY_ROWS_WITHOUT_BACKUP")
+    package static let legacyDuplicates = Self("LEGACY_DUPLICATES")
+    package static let backupRequired = Self("BACKUP_REQUIRED")
+    package static let backupFailed = Self("BACKUP_FAILED")
+    package static let confirmationRequired = Self("CONFIRMATION_REQUIRED")
+    package static let tenantBusy = Self("TENANT_BUSY")
+    package static let indexOperatorMissing = Self("INDEX_OPERATOR_MISSING")
+    package static let indexNotVerified = Self("INDEX_NOT_VERIFIED")
+    package static let modelMismatch = Self("EMB_MODEL_MISMATCH")
+    package static let vectorSpaceMissing = Self("VECTOR_SPACE_MISSING")
+    package static let vectorSpaceIncomplete = Self("VECTOR_SPACE_INCOMPLETE")
+    package static let maintenanceBusy = Self("MAINTENANCE_BUSY")
+    package static let checkFailed = Self("CHECK_FAILED")
+}
+
 extension ErrorCode {
     /// The exit code of a command that ends with this code.
     ///
@@ -148,13 +172,16 @@ extension ErrorCode {
             .embeddingServerError, .embeddingReplyInvalid, .embeddingRefused, .chatUnreachable, .chatTimeout,
             .chatUnauthorised, .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid, .databaseUnavailable,
             .databaseError, .pgvectorMissing, .partMissing, .serviceStartFailed, .serviceUnreachable,
-            .objectStoreFailed:
+            .objectStoreFailed, .backupFailed:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
-            .tenantConflict, .apiKeysMissing:
+            .tenantConflict, .apiKeysMissing, .migrationChanged, .migrationUnknown, .migrationOutOfOrder,
+            .migrationsPending, .legacyRowsWithoutBackup, .legacyDuplicates, .backupRequired, .confirmationRequired,
+            .tenantBusy, .indexOperatorMissing, .modelMismatch, .vectorSpaceMissing, .vectorSpaceIncomplete,
+            .maintenanceBusy:
             .refused
         case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid,
-            .smokeFailed:
+            .smokeFailed, .migrationFailed, .migrationNotDerivable, .indexNotVerified, .checkFailed:
             .someItemsFailed
         case .interrupted:
             .interrupted
