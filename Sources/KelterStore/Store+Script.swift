@@ -10,6 +10,23 @@ extension Store {
         }
     }
 
+    /// Runs a script with a transaction of its own and no limit of time; a failure leaves nothing of it.
+    func runTransactionScript(_ sql: String) async throws(KelterError) {
+        let timeout = configuration.statementTimeoutMilliseconds
+        try await reporting { () async throws(DatabaseFailure) in
+            try await session { connection throws(DatabaseFailure) in
+                try connection.run("SET statement_timeout TO 0")
+                do throws(DatabaseFailure) {
+                    try connection.run(sql)
+                } catch {
+                    connection.rollBack()
+                    throw error
+                }
+                try connection.run("SET statement_timeout TO \(timeout)")
+            }
+        }
+    }
+
     /// Runs one statement, as ``runScript(_:)`` does, and returns its rows as text; a NULL is `nil`.
     ///
     /// - Parameters:

@@ -8,6 +8,11 @@ package struct StoreConfiguration: Sendable {
     package var schema: String
     /// The width of the vectors.
     package var dimension: Int
+    /// The model whose vectors are written and searched; the first write stamps it on the vector space, and no other is
+    /// let in after that.
+    ///
+    /// Default `nil`: the space's model is not looked at.
+    package var model: String?
     /// Connections at most, each with a thread of its own.
     ///
     /// Default 4.
@@ -29,6 +34,7 @@ package struct StoreConfiguration: Sendable {
         url: String,
         schema: String = "rag",
         dimension: Int,
+        model: String? = nil,
         poolSize: Int = 4,
         statementTimeout: Duration = .milliseconds(15_000),
         attempts: Int = 3,
@@ -37,6 +43,7 @@ package struct StoreConfiguration: Sendable {
         self.url = url
         self.schema = schema
         self.dimension = dimension
+        self.model = model
         self.poolSize = poolSize
         self.statementTimeout = statementTimeout
         self.attempts = attempts

@@ -74,6 +74,20 @@ extension DatabaseFailure {
             KelterError(.schemaDimensionMismatch, message + ".", fix: "Use another schema, or re-embed into this one.")
         case StoreSchema.versionState:
             KelterError(.pgvectorTooOld, message + ".", fix: "Run ALTER EXTENSION vector UPDATE after an upgrade.")
+        case StoreSchema.duplicateState:
+            KelterError(
+                .legacyDuplicates,
+                message + ", which the duplicate guards forbid.",
+                subject: "documents",
+                fix: "Delete or rename the older rows of each group, then run 'kelter schema apply' again."
+            )
+        case "42501":
+            KelterError(
+                .databaseError,
+                "The role of this connection may not do that (SQLSTATE 42501: \(message)).",
+                subject: "RAG_OWNER_DATABASE_URL",
+                fix: "Use the owner's role for it, or run 'kelter roles apply' as an administrator."
+            )
         case "3F000", "42P01", "42703":
             KelterError(
                 .schemaMissing,

@@ -39,9 +39,9 @@ extension Store {
                     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'embedding' AND NOT a.attisdropped
                     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname = ANY ($2)
                     """,
-                    [.text(schema), .texts(StoreSchema.tableNames)]
+                    [.text(schema), .texts(StoreSchema.allTableNames)]
                 )
-                guard rows.int(0, 0) == StoreSchema.tableNames.count, let dimension = rows.int(0, 1) else {
+                guard rows.int(0, 0) == StoreSchema.allTableNames.count, let dimension = rows.int(0, 1) else {
                     return .missing
                 }
                 return .present(dimension: dimension)

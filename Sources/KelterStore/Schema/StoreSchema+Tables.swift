@@ -106,7 +106,7 @@ extension StoreSchema {
         """
     }
 
-    /// Runs and the last outcome of each of their items.
+    /// Runs, the last outcome of each of their items, and the model that the vectors are of.
     static func ledger(_ schema: SQLIdentifier) -> String {
         """
         CREATE TABLE IF NOT EXISTS \(schema).runs (
@@ -145,6 +145,13 @@ extension StoreSchema {
             bytes bigint,
             finished_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id)
+        );
+
+        -- One row, entered by the first write: vectors of two models cannot be compared.
+        CREATE TABLE IF NOT EXISTS \(schema).vector_space (
+            is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+            model text NOT NULL,
+            since timestamptz NOT NULL DEFAULT now()
         );
 
         """
@@ -253,8 +260,19 @@ extension StoreSchema {
             WHERE status IN ('queued', 'running');
         CREATE INDEX IF NOT EXISTS chunks_tsv_idx ON \(schema).chunks USING gin (tsv);
         CREATE INDEX IF NOT EXISTS chunks_text_norm_trgm_idx ON \(schema).chunks USING gin (text_norm gin_trgm_ops);
-        CREATE INDEX IF NOT EXISTS embeddings_embedding_hnsw ON \(schema).embeddings
-            USING hnsw (embedding vector_cosine_ops) WITH (m = \(hnsw.m), ef_construction = \(hnsw.efConstruction));
+        DO $$
+        BEGIN
+            -- One vector index is enough: an existing one of another kind is replaced by rebuild-rag-index, not doubled.
+            IF NOT EXISTS (
+                SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+                WHERE i.indrelid = '\(schema).embeddings'::regclass AND a.amname IN ('hnsw', 'ivfflat')
+            ) THEN
+                CREATE INDEX embeddings_embedding_hnsw ON \(schema).embeddings
+                    USING hnsw (embedding vector_cosine_ops)
+                    WITH (m = \(hnsw.m), ef_construction = \(hnsw.efConstruction));
+            END IF;
+        END
+        $$;
 
         """
     }

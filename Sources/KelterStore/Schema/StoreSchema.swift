@@ -23,6 +23,8 @@ package enum StoreSchema {
     static let dimensionState = "KLT01"
     /// SQLSTATE raised by the script when PostgreSQL or pgvector is too old.
     static let versionState = "KLT02"
+    /// SQLSTATE raised by the script when rows of the older system break a duplicate guard.
+    static let duplicateState = "KLT04"
     /// The widest `vector` that HNSW can index (pgvector's `HNSW_MAX_DIM`).
     package static let maximumDimension = 2000
 
@@ -59,8 +61,9 @@ package enum StoreSchema {
             )
         }
         return [
-            prologue(schema), tables(schema, dimension: dimension), ledger(schema), service(schema), queue(schema),
-            indexes(schema, hnsw: hnsw), rowLevelSecurity(schema), "COMMIT;\n",
+            prologue(schema), tables(schema, dimension: dimension), adoption(schema), ledger(schema), service(schema),
+            queue(schema), constraints(schema), indexes(schema, hnsw: hnsw), rowLevelSecurity(schema), access(schema),
+            "COMMIT;\n",
         ].joined(separator: "\n")
     }
 
@@ -107,7 +110,10 @@ package enum StoreSchema {
     ]
 
     /// "KELTER01" as a number: the key of the lock that schema scripts take.
-    private static let advisoryKey = 0x4B45_4C54_4552_3031
+    static let advisoryKey = 0x4B45_4C54_4552_3031
+
+    /// All tables of a vector space: those with a `tenant_id`, and what is known about the space as a whole.
+    static let allTableNames = tableNames + ["vector_space"]
 
     private static func rowLevelSecurity(_ schema: SQLIdentifier) -> String {
         rowLevelSecurity(schemaName: schema.name, tables: tableNames)

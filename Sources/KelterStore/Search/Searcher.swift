@@ -5,9 +5,12 @@ struct Searcher: Sendable {
     let schema: SQLIdentifier
     let request: SearchRequest
     let tenant: Tenant
+    /// The model of the request's vector; `nil` when it is not looked at.
+    let model: String?
 
     func search(on connection: isolated Connection) throws(DatabaseFailure) -> SearchResult {
         try prepare(connection)
+        try VectorSpaceModel(schema: schema).check(model, stamps: false, on: connection)
         let words = try words(on: connection)
         var result = try matches(visibility: request.visibility, words: words, on: connection)
         if request.visibility == .active, try count(.documents, visibility: .deleted, limit: 1, on: connection) > 0 {

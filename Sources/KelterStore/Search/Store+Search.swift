@@ -42,7 +42,12 @@ extension Store {
                 fix: "Use the model of that vector space."
             )
         }
-        let searcher = Searcher(schema: schema, request: request, tenant: tenant)
+        let searcher = Searcher(
+            schema: schema,
+            request: request,
+            tenant: tenant,
+            model: request.vector == nil ? nil : configuration.model
+        )
         return try await reporting { () async throws(DatabaseFailure) in
             try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
                 try searcher.search(on: connection)

@@ -89,6 +89,7 @@ extension Store {
             run: run,
             tenant: tenant,
             dimension: configuration.dimension,
+            model: configuration.model,
             statementTimeoutMilliseconds: configuration.statementTimeoutMilliseconds
         )
         do throws(DatabaseFailure) {

@@ -1,0 +1,118 @@
+package import KelterModel
+
+/// The SQL of the three roles, for `kelter roles print` and `kelter roles apply`.
+package enum RoleScript {
+    /// The script that creates what is missing of the roles and makes `kelter_owner` the owner of kelter's objects.
+    ///
+    /// It runs as is under `psql -v ON_ERROR_STOP=1 -f -`, any number of times, as a superuser or as a role that may
+    /// create roles and owns the database. Passwords are not its business: `\password kelter_app` in psql sets one.
+    ///
+    /// - Parameter schema: The schema of the vector space; it need not exist yet.
+    /// - Returns: The text of the script.
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` for a name that no schema can have.
+    package static func sql(schema: String) throws(KelterError) -> String {
+        let schema = try SQLIdentifier(schema: schema)
+        let names = DatabaseRole.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        let (owner, application) = (DatabaseRole.owner.rawValue, DatabaseRole.application.rawValue)
+        return """
+            -- The roles of kelter: \(owner) owns, \(application) reads and writes, \(DatabaseRole.reader.rawValue) reads.
+            BEGIN;
+            SET LOCAL client_min_messages TO warning;
+            SELECT pg_advisory_xact_lock(\(StoreSchema.advisoryKey));
+            CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
+            CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+
+            DO $$
+            DECLARE
+                name text;
+                item record;
+            BEGIN
+                FOREACH name IN ARRAY ARRAY[\(names)] LOOP
+                    BEGIN
+                        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+                            EXECUTE format('CREATE ROLE %I LOGIN', name);
+                        END IF;
+                    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                        -- Roles belong to the whole server: a session of another database was first.
+                        NULL;
+                    END;
+                    IF EXISTS (SELECT FROM pg_roles WHERE rolname = name AND (rolsuper OR rolbypassrls OR rolcreaterole)) THEN
+                        EXECUTE format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEROLE', name);
+                    END IF;
+                    EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), name);
+                END LOOP;
+                EXECUTE format('GRANT CREATE ON DATABASE %I TO \(owner)', current_database());
+                GRANT USAGE, CREATE ON SCHEMA public TO \(owner);
+                -- To hand objects over one must be a member of the new owner.
+                IF NOT pg_has_role(current_user, '\(owner)', 'MEMBER') THEN
+                    EXECUTE format('GRANT \(owner) TO %I', current_user);
+                END IF;
+
+                CREATE SCHEMA IF NOT EXISTS \(schema);
+                FOR item IN
+                    SELECT n.oid, n.nspname FROM pg_namespace n
+                    WHERE n.nspowner <> '\(owner)'::regrole AND (n.nspname = '\(schema.name)'
+                        OR n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL)
+                LOOP
+                    EXECUTE format('ALTER SCHEMA %I OWNER TO \(owner)', item.nspname);
+                END LOOP;
+                FOR item IN
+                    SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind IN ('r', 'p') AND c.relowner <> '\(owner)'::regrole
+                        AND (n.nspname = '\(schema.name)'
+                            OR n.nspname = 'public' AND c.relname IN ('tenants', 'domains', 'api_keys', 'backups',
+                                'legacy_backups', 'kelter_migrations')
+                            OR n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL)
+                LOOP
+                    EXECUTE format('ALTER TABLE %s OWNER TO \(owner)', item.relation);
+                END LOOP;
+                FOR item IN
+                    SELECT p.oid::regprocedure AS routine FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                    WHERE p.proowner <> '\(owner)'::regrole
+                        AND (n.nspname = '\(schema.name)' OR n.nspname = 'public' AND p.proname LIKE 'kelter\\_%')
+                LOOP
+                    EXECUTE format('ALTER FUNCTION %s OWNER TO \(owner)', item.routine);
+                END LOOP;
+            END
+            $$;
+
+            DO $$
+            BEGIN
+                IF to_regclass('public.api_keys') IS NOT NULL AND to_regclass('public.kelter_migrations') IS NOT NULL THEN
+                    GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
+                        TO \(application), \(DatabaseRole.reader.rawValue);
+                    GRANT SELECT, INSERT, UPDATE, DELETE ON public.api_keys TO \(application);
+                END IF;
+            END
+            $$;
+
+            DO $$
+            DECLARE
+                item record;
+            BEGIN
+                FOR item IN
+                    SELECT n.nspname AS name FROM pg_namespace n
+                    WHERE n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL
+                        AND to_regclass(format('%I.users', n.nspname)) IS NOT NULL
+                LOOP
+                    EXECUTE format('GRANT USAGE ON SCHEMA %I TO \(application)', item.name);
+                    EXECUTE format('GRANT SELECT ON %I.users, %I.kelter_migrations TO \(application)', item.name, item.name);
+                END LOOP;
+            END
+            $$;
+
+            \(StoreSchema.access(schema))
+            COMMIT;
+
+            """
+    }
+}
+
+extension Store {
+    /// Creates the roles and hands kelter's objects to their owner.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/databaseError`` when the session may not do that.
+    package func applyRoles() async throws(KelterError) {
+        try await runTransactionScript(try RoleScript.sql(schema: schema.name))
+    }
+}

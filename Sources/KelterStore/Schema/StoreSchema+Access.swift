@@ -1,0 +1,57 @@
+extension StoreSchema {
+    /// What the roles may do in the schema of a vector space; nothing where there are no such roles.
+    static func access(_ schema: SQLIdentifier) -> String {
+        """
+        DO $$
+        BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
+                GRANT USAGE ON SCHEMA \(schema), public TO \(DatabaseRole.application.rawValue);
+                GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(schema)
+                    TO \(DatabaseRole.application.rawValue);
+                GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA \(schema) TO \(DatabaseRole.application.rawValue);
+            END IF;
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.reader.rawValue)') THEN
+                GRANT USAGE ON SCHEMA \(schema), public TO \(DatabaseRole.reader.rawValue);
+                GRANT SELECT ON ALL TABLES IN SCHEMA \(schema) TO \(DatabaseRole.reader.rawValue);
+            END IF;
+        END
+        $$;
+
+        """
+    }
+
+    /// What the roles may do with the registry in `public`: the application looks tenants up and keeps their keys.
+    static let registryAccess = """
+        DO $$
+        BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
+                GRANT USAGE ON SCHEMA public TO \(DatabaseRole.application.rawValue);
+                GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
+                    TO \(DatabaseRole.application.rawValue);
+                GRANT SELECT, INSERT, UPDATE, DELETE ON public.api_keys TO \(DatabaseRole.application.rawValue);
+            END IF;
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.reader.rawValue)') THEN
+                GRANT USAGE ON SCHEMA public TO \(DatabaseRole.reader.rawValue);
+                GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
+                    TO \(DatabaseRole.reader.rawValue);
+            END IF;
+        END
+        $$;
+
+        """
+
+    /// What the roles may do in a tenant's own schema: the application checks passwords.
+    static func tenantAccess(_ schema: SQLIdentifier) -> String {
+        """
+        DO $$
+        BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
+                GRANT USAGE ON SCHEMA \(schema) TO \(DatabaseRole.application.rawValue);
+                GRANT SELECT ON \(schema).users, \(schema).kelter_migrations TO \(DatabaseRole.application.rawValue);
+            END IF;
+        END
+        $$;
+
+        """
+    }
+}
