@@ -62,7 +62,7 @@ struct SchemaCommand: ParsableCommand {
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
             let services = try Services(flags: target.flags)
             let settings = services.settings
-            let store = try await services.unverifiedStore()
+            let store = try await services.unverifiedStore(role: .owner)
             for warning in try await store.applySchema(hnsw: services.hnsw) { terminal.note("warning: \(warning)") }
             let server = try await store.serverInfo()
             await store.close()

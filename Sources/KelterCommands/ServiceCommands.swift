@@ -18,9 +18,7 @@ struct UpCommand: ExecutableCommand {
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
         let services = try Services()
         if !services.settings.isDatabaseConfigured {
-            let store = try await services.store()
-            try await services.registerDefaultTenants(in: store)
-            await store.close()
+            try await services.provisionEmbeddedServer()
         }
         if !services.settings.isEndpointConfigured { _ = try await services.embeddings.start() }
         return try await StatusCommand.report(services, terminal)

@@ -35,8 +35,8 @@ extension Services {
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the database or the schema.
     func serviceStore(connections: Int) async throws(KelterError) -> Store {
+        if !settings.isDatabaseConfigured { try await provisionEmbeddedServer() }
         let store = try await store(connections: connections)
-        if !settings.isDatabaseConfigured { try await registerDefaultTenants(in: store) }
         // Says at once when there is no registry.
         _ = try await store.tenants()
         return store

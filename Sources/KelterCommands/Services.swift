@@ -46,31 +46,62 @@ struct Services: Sendable {
 
     /// The database, with the vector space in place.
     ///
-    /// On the embedded server the schema is applied when it is missing; on one of the user's it is asked for.
+    /// On the embedded server everything that is missing is created; on one of the user's it is asked for.
     ///
+    /// - Parameters:
+    ///   - connections: Connections at most.
+    ///   - role: As whom to connect.
+    /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server or the schema.
-    func store(connections: Int = 4) async throws(KelterError) -> Store {
-        let isEmbedded = !settings.isDatabaseConfigured
-        let store = try await unverifiedStore(connections: connections)
+    func store(
+        connections: Int = 4,
+        role: DatabaseRole = .application
+    ) async throws(KelterError) -> Store {
+        let store = try await unverifiedStore(connections: connections, role: role)
         do throws(KelterError) {
             try await store.verifySchema()
-        } catch  where isEmbedded && error.code == .schemaMissing {
-            try await store.applySchema(hnsw: hnsw)
+            return store
+        } catch {
+            await store.close()
+            // A role that is not there yet cannot connect.
+            guard !settings.isDatabaseConfigured, [.schemaMissing, .databaseUnavailable].contains(error.code) else {
+                throw error
+            }
         }
-        return store
+        try await provisionEmbeddedServer()
+        let provisioned = try await unverifiedStore(connections: connections, role: role)
+        try await provisioned.verifySchema()
+        return provisioned
+    }
+
+    /// Creates what is missing of the embedded server's roles, registry, vector space and default tenants.
+    ///
+    /// - Throws: ``KelterError`` of the server.
+    func provisionEmbeddedServer() async throws(KelterError) {
+        let owner = try await unverifiedStore(connections: 1, role: .owner)
+        try await owner.applyRoles()
+        try await owner.applySchema(hnsw: hnsw)
+        try await registerDefaultTenants(in: owner)
+        await owner.close()
     }
 
     /// The database as it is.
     ///
+    /// - Parameters:
+    ///   - connections: Connections at most.
+    ///   - role: As whom to connect: which of the configured addresses, or which of the embedded server's roles.
+    /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server.
-    func unverifiedStore(connections: Int = 4) async throws(KelterError) -> Store {
-        let url: String
-        if let configured = settings.databaseURL { url = configured } else { url = try await postgres.start().url }
-        return try Store(
+    func unverifiedStore(
+        connections: Int = 4,
+        role: DatabaseRole = .application
+    ) async throws(KelterError) -> Store {
+        try Store(
             configuration: StoreConfiguration(
-                url: url,
+                url: try await databaseURL(for: role),
                 schema: settings.vectorSchema,
                 dimension: settings.profile.dimension,
+                model: settings.profile.model,
                 poolSize: connections,
                 statementTimeout: settings.statementTimeout,
                 attempts: settings.retryAttempts,
@@ -79,8 +110,22 @@ struct Services: Sendable {
         )
     }
 
+    /// The address for a role. The embedded server's owner is its administrator, who makes the roles.
+    func databaseURL(for role: DatabaseRole) async throws(KelterError) -> String {
+        guard let url = settings.database.url else {
+            let url = try await postgres.start().url
+            // The last user of the address counts.
+            return role == .owner ? url : url + "&user=" + role.rawValue
+        }
+        return switch role {
+        case .owner: settings.database.ownerURL ?? url
+        case .application: url
+        case .reader: settings.database.readURL ?? url
+        }
+    }
+
     var hnsw: StoreSchema.HNSW {
-        StoreSchema.HNSW(m: settings.hnsw.m, efConstruction: settings.hnsw.efConstruction)
+        StoreSchema.HNSW(m: settings.index.m, efConstruction: settings.index.efConstruction)
     }
 
     /// All stages of the pipeline.
@@ -113,7 +158,7 @@ extension Services {
                 alpha: settings.search.alpha,
                 minimumSimilarity: settings.search.minimumSimilarity,
                 trigramLimit: settings.search.trigramLimit,
-                efSearch: settings.hnsw.efSearch
+                efSearch: settings.index.efSearch
             ),
             chat: try chatClient()
         )

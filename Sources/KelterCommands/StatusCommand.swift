@@ -66,11 +66,11 @@ struct StatusCommand: ExecutableCommand {
             // Whether it answers is the question, so that no answer is no error here.
             let server = try? await store.serverInfo()
             await store.close()
-            return (server != nil, maskedPassword(services.settings.databaseURL ?? ""), server)
+            return (server != nil, maskedPassword(services.settings.database.url ?? ""), server)
         }
         let status = services.postgres.status()
         guard status.running else { return (false, status.url, nil) }
-        let store = try await services.unverifiedStore()
+        let store = try await services.unverifiedStore(role: .owner)
         let server = try? await store.serverInfo()
         await store.close()
         return (server != nil, status.url, server)

@@ -18,7 +18,7 @@ struct BootstrapPublicTenantCommand: ExecutableCommand {
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        let store = try await Services().unverifiedStore()
+        let store = try await Services().unverifiedStore(role: .owner)
         try await store.applyRegistry()
         let isChanged = try await store.bootstrapPublicTenant(domain: domain)
         await store.close()
@@ -77,7 +77,7 @@ struct CreateTenantCommand: ExecutableCommand {
             name: name ?? schema,
             domains: domain.map { [$0] } ?? []
         )
-        let store = try await Services().unverifiedStore()
+        let store = try await Services().unverifiedStore(role: .owner)
         try await store.applyRegistry()
         let isChanged = try await store.createTenant(record)
         await store.close()
@@ -171,7 +171,7 @@ struct CreateTenantSuperuserCommand: ExecutableCommand {
                 fix: "Use 1 to 150 bytes without ':'."
             )
         }
-        let store = try await Services().unverifiedStore()
+        let store = try await Services().unverifiedStore(role: .owner)
         let record = try await store.registeredTenant(schema: schema)
         let hash = try PasswordHash(password: password)
         let isNew = try await store.saveSuperuser(name, email: trimmed(email), password: hash.encoded, of: record)

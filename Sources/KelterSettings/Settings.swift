@@ -5,8 +5,10 @@ package import KelterModel
 /// A flag beats the environment, the environment beats `Config/kelter.yaml`, the file beats the default. A bad value
 /// ends the process before anything starts.
 package struct Settings: Sendable {
-    /// `RAG_DATABASE_URL`, else `DATABASE_URL`; `nil` means the embedded server.
-    package let databaseURL: String?
+    /// `RAG_DATABASE_URL` and its companions for the other roles.
+    ///
+    /// Default: the embedded server.
+    package let database: DatabaseSettings
     /// `RAG_VECTOR_SCHEMA`: the schema of the vector space.
     ///
     /// Default `rag`.
@@ -39,10 +41,8 @@ package struct Settings: Sendable {
     package let statementTimeout: Duration
     /// The profile named by `RAG_DEFAULT_EMBEDDING_PROFILE`.
     package let profile: EmbeddingProfile
-    /// `RAG_HNSW_M`, `RAG_HNSW_EF_CONSTRUCTION`, `RAG_HNSW_EF_SEARCH`.
-    ///
-    /// Defaults 32, 200, 80.
-    package let hnsw: HNSWSettings
+    /// `RAG_INDEX_KIND`, `RAG_HNSW_…`, `RAG_IVF_…`.
+    package let index: IndexSettings
     /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
     ///
     /// Defaults 0.7, 0.15, 0.1.
@@ -53,13 +53,6 @@ package struct Settings: Sendable {
     package let service: ServiceSettings
     /// Each setting with its value, secrets masked, and its origin.
     package let explained: [ExplainedSetting]
-
-    /// Parameters of the vector index.
-    package struct HNSWSettings: Equatable, Sendable {
-        package let m: Int
-        package let efConstruction: Int
-        package let efSearch: Int
-    }
 
     /// Parameters of the hybrid search.
     package struct SearchSettings: Equatable, Sendable {
@@ -86,7 +79,7 @@ extension Settings {
         if let file { configuration = try ConfigurationFile(text: file.text, path: file.path) }
         var reader = SettingsReader(flags: flags, environment: environment, file: configuration)
 
-        databaseURL = reader.text("RAG_DATABASE_URL", "DATABASE_URL", mask: maskedPassword)
+        database = try DatabaseSettings(&reader)
         vectorSchema = try Self.schema(&reader)
         endpointBaseURL = try Self.baseURL(&reader)
         endpointKey = reader.text("LITELLM_MASTER_KEY", mask: { _ in "********" })
@@ -107,14 +100,7 @@ extension Settings {
             try reader.integer("RAG_STATEMENT_TIMEOUT_MS", builtIn: 15_000, in: 100...86_400_000)
         )
         profile = try Self.profile(&reader, schema: vectorSchema)
-        hnsw = HNSWSettings(
-            m: try reader.integer("RAG_HNSW_M", builtIn: 32, in: 2...100),
-            efConstruction: try reader.integer("RAG_HNSW_EF_CONSTRUCTION", builtIn: 200, in: 4...1000),
-            efSearch: try reader.integer("RAG_HNSW_EF_SEARCH", builtIn: 80, in: 1...1000)
-        )
-        guard hnsw.efConstruction >= 2 * hnsw.m else {
-            throw reader.invalid("RAG_HNSW_EF_CONSTRUCTION", allowed: "at least twice RAG_HNSW_M (\(hnsw.m))")
-        }
+        index = try IndexSettings(&reader)
         search = SearchSettings(
             alpha: try reader.number("RAG_HYBRID_ALPHA", builtIn: 0.7, in: 0...1),
             minimumSimilarity: try reader.number("RAG_MIN_SIM", builtIn: 0.15, in: 0...1),
@@ -177,7 +163,7 @@ extension Settings {
 
 extension Settings {
     /// Whether the user's own database is to be used instead of the embedded one.
-    package var isDatabaseConfigured: Bool { databaseURL != nil }
+    package var isDatabaseConfigured: Bool { database.url != nil }
     /// Whether the user's own endpoint is to be used instead of the embedded one.
     package var isEndpointConfigured: Bool { endpointBaseURL != nil }
 }

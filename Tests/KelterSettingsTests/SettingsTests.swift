@@ -18,14 +18,16 @@ import Testing
 
     @Test func `Defaults are those of the contract`() throws {
         let settings = try Settings(environment: [:])
-        #expect(settings.databaseURL == nil && settings.endpointBaseURL == nil && settings.endpointKey == nil)
+        #expect(settings.database.url == nil && settings.endpointBaseURL == nil && settings.endpointKey == nil)
         #expect(settings.chatModel == nil)
         #expect(settings.vectorSchema == "rag")
         #expect(settings.batchSize == 64)
         #expect(settings.timeout == .seconds(20))
         #expect(settings.retryAttempts == 3 && settings.retryBaseDelay == .milliseconds(50))
         #expect(settings.statementTimeout == .seconds(15))
-        #expect(settings.hnsw == Settings.HNSWSettings(m: 32, efConstruction: 200, efSearch: 80))
+        let index = settings.index
+        #expect(index.kind == .hnsw && index.m == 32 && index.efConstruction == 200 && index.efSearch == 80)
+        #expect(index.lists == nil && index.probes == 64)
         #expect(settings.search == Settings.SearchSettings(alpha: 0.7, minimumSimilarity: 0.15, trigramLimit: 0.1))
         #expect(settings.profile.name == "standard" && settings.profile.dimension == 384)
         #expect(settings.profile.targetTokens == 450 && settings.profile.maximumTokens == 512)
@@ -52,11 +54,12 @@ import Testing
 
     @Test func `A blank variable counts as absent`() throws {
         let settings = try Settings(environment: ["RAG_DATABASE_URL": " ", "DATABASE_URL": "postgresql:///other"])
-        #expect(settings.databaseURL == "postgresql:///other")
+        #expect(settings.database.url == "postgresql:///other")
     }
 
     @Test(arguments: [
-        ("EMBEDDINGS_BATCH_SIZE", "0"), ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
+        ("RAG_INDEX_KIND", "BTREE"), ("RAG_IVF_LISTS", "0"), ("RAG_IVF_PROBES", "many"),
+        ("RAG_OWNER_DATABASE_URL", "postgresql:///alone"), ("EMBEDDINGS_BATCH_SIZE", "0"), ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
         ("EMBEDDINGS_TIMEOUT_SECONDS", "-1"), ("EMBEDDINGS_DIM", "2001"), ("EMBEDDINGS_DIM", "1.5"),
         ("RAG_VECTOR_SCHEMA", "Rag"), ("RAG_VECTOR_SCHEMA", "pg_rag"), ("RAG_VECTOR_SCHEMA", "a;b"),
         ("LITELLM_BASE_URL", "ftp://host"), ("RAG_HYBRID_ALPHA", "1.1"), ("RAG_HNSW_M", "1"),

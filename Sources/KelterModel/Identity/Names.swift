@@ -12,6 +12,11 @@ package func lowercasedASCII(_ text: String) -> String {
     String(decoding: text.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
 }
 
+/// The text with its ASCII letters in upper case.
+package func uppercasedASCII(_ text: String) -> String {
+    String(decoding: text.utf8.map { (0x61...0x7A).contains($0) ? $0 & 0xDF : $0 }, as: UTF8.self)
+}
+
 /// The first 80 characters of a value quoted in a message.
 package func shortened(_ text: String) -> String {
     text.count > 80 ? text.prefix(80) + "…" : text
