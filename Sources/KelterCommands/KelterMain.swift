@@ -89,7 +89,8 @@ struct KelterCommand: ParsableCommand {
         subcommands: [
             IngestCommand.self, UploadCommand.self, QueryCommand.self, UpCommand.self, DownCommand.self,
             StatusCommand.self, ServeCommand.self, WorkerCommand.self, SmokeCommand.self, ConfigCommand.self,
-            SchemaCommand.self, RolesCommand.self, BootstrapPublicTenantCommand.self, CreateTenantCommand.self, ListTenantsCommand.self,
+            SchemaCommand.self, RolesCommand.self, ReembedCommand.self, VectorSpaceCommand.self,
+            BootstrapPublicTenantCommand.self, CreateTenantCommand.self, ListTenantsCommand.self,
             CreateTenantSuperuserCommand.self, APIKeyCommand.self, EmbeddingEndpointCommand.self,
             EmbeddingWorkerCommand.self,
         ]

@@ -51,13 +51,15 @@ struct Services: Sendable {
     /// - Parameters:
     ///   - connections: Connections at most.
     ///   - role: As whom to connect.
+    ///   - model: The model of the vectors to be written; default: that of the profile.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server or the schema.
     func store(
         connections: Int = 4,
-        role: DatabaseRole = .application
+        role: DatabaseRole = .application,
+        model: String? = nil
     ) async throws(KelterError) -> Store {
-        let store = try await unverifiedStore(connections: connections, role: role)
+        let store = try await unverifiedStore(connections: connections, role: role, model: model)
         do throws(KelterError) {
             try await store.verifySchema()
             return store
@@ -69,7 +71,7 @@ struct Services: Sendable {
             }
         }
         try await provisionEmbeddedServer()
-        let provisioned = try await unverifiedStore(connections: connections, role: role)
+        let provisioned = try await unverifiedStore(connections: connections, role: role, model: model)
         try await provisioned.verifySchema()
         return provisioned
     }
@@ -90,18 +92,20 @@ struct Services: Sendable {
     /// - Parameters:
     ///   - connections: Connections at most.
     ///   - role: As whom to connect: which of the configured addresses, or which of the embedded server's roles.
+    ///   - model: The model of the vectors to be written; default: that of the profile.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server.
     func unverifiedStore(
         connections: Int = 4,
-        role: DatabaseRole = .application
+        role: DatabaseRole = .application,
+        model: String? = nil
     ) async throws(KelterError) -> Store {
         try Store(
             configuration: StoreConfiguration(
                 url: try await databaseURL(for: role),
                 schema: settings.vectorSchema,
                 dimension: settings.profile.dimension,
-                model: settings.profile.model,
+                model: model ?? settings.profile.model,
                 poolSize: connections,
                 statementTimeout: settings.statementTimeout,
                 attempts: settings.retryAttempts,

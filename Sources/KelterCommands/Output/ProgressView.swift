@@ -10,25 +10,10 @@ struct ProgressView: Sendable {
     func during<Value: Sendable>(
         _ body: @Sendable () async throws(KelterError) -> Value
     ) async throws(KelterError) -> Value {
-        let view = Task { await self.show() }
-        let result: Result<Value, KelterError>
-        do throws(KelterError) { result = .success(try await body()) } catch { result = .failure(error) }
-        view.cancel()
-        await view.value
-        return try result.get()
-    }
-
-    private func show() async {
-        let clock = ContinuousClock()
-        let start = clock.now
-        let interval: Duration = terminal.isInteractive ? .milliseconds(100) : .seconds(10)
-        var next = start + interval
-        while (try? await clock.sleep(until: next)) != nil {
-            next += interval
-            let line = Self.line(progress.snapshot, elapsed: clock.now - start, width: terminal.isInteractive ? 24 : 0)
-            if terminal.isInteractive { terminal.overwrite(line) } else { terminal.note(line) }
-        }
-        if terminal.isInteractive { terminal.overwrite("") }
+        let (progress, width) = (progress, terminal.isInteractive ? 24 : 0)
+        return try await ProgressLine(terminal: terminal) { elapsed in
+            Self.line(progress.snapshot, elapsed: elapsed, width: width)
+        }.during(body)
     }
 
     /// One line: bar, items, failures, rate and, once everything has been found, the time left.

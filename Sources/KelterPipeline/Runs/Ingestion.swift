@@ -105,7 +105,7 @@ extension KelterError {
     package var endsRun: Bool {
         switch code {
         case .embeddingUnreachable, .embeddingUnauthorised, .databaseUnavailable, .schemaMissing,
-            .schemaDimensionMismatch, .vectorDimensionMismatch:
+            .schemaDimensionMismatch, .vectorDimensionMismatch, .modelMismatch:
             true
         default:
             false

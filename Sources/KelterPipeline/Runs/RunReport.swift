@@ -6,6 +6,11 @@ package struct ItemProblem: Equatable, Sendable {
     /// A code for failures, a reason for what was skipped.
     package let code: String
     package let detail: String
+
+    /// The problem as a failure in a report.
+    package var json: JSONValue {
+        .object([("external_id", .string(externalID)), ("code", .string(code)), ("detail", .string(detail))])
+    }
 }
 
 /// What a batch did, as `ingest --json` prints it; SPEC section 10.
@@ -55,17 +60,7 @@ package struct IngestReport: Sendable {
             ("cache_hits", .int(cacheHits)),
             ("bytes", .int(bytes)),
             ("duration_ms", .int(duration.milliseconds)),
-            (
-                "failures",
-                .array(
-                    failures.map {
-                        .object([
-                            ("external_id", .string($0.externalID)), ("code", .string($0.code)),
-                            ("detail", .string($0.detail)),
-                        ])
-                    }
-                )
-            ),
+            ("failures", .array(failures.map(\.json))),
             (
                 "skipped",
                 .array(

@@ -40,17 +40,7 @@ package enum StoreSchema {
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
     package static func sql(schema: String, dimension: Int, hnsw: HNSW = HNSW()) throws(KelterError) -> String {
         let schema = try SQLIdentifier(schema: schema)
-        guard (1...maximumDimension).contains(dimension) else {
-            throw KelterError(
-                .settingInvalid,
-                dimension < 1
-                    ? "A vector needs at least one dimension, not \(dimension)."
-                    : "pgvector cannot index \(dimension) dimensions: HNSW on 'vector' ends at \(maximumDimension), "
-                        + "and 'halfvec' is not supported yet.",
-                subject: "EMBEDDINGS_DIM",
-                fix: "Use a model with 1 to \(maximumDimension) dimensions."
-            )
-        }
+        try check(dimension: dimension)
         guard (2...100).contains(hnsw.m), (4...1000).contains(hnsw.efConstruction), hnsw.efConstruction >= 2 * hnsw.m
         else {
             throw KelterError(
@@ -65,6 +55,23 @@ package enum StoreSchema {
             queue(schema), constraints(schema), indexes(schema, hnsw: hnsw), rowLevelSecurity(schema), access(schema),
             "COMMIT;\n",
         ].joined(separator: "\n")
+    }
+
+    /// Refuses a width that no index can hold.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
+    static func check(dimension: Int) throws(KelterError) {
+        guard (1...maximumDimension).contains(dimension) else {
+            throw KelterError(
+                .settingInvalid,
+                dimension < 1
+                    ? "A vector needs at least one dimension, not \(dimension)."
+                    : "pgvector cannot index \(dimension) dimensions: HNSW on 'vector' ends at \(maximumDimension), "
+                        + "and 'halfvec' is not supported yet.",
+                subject: "EMBEDDINGS_DIM",
+                fix: "Use a model with 1 to \(maximumDimension) dimensions."
+            )
+        }
     }
 
     private static func prologue(_ schema: SQLIdentifier) -> String {
