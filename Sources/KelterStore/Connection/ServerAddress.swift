@@ -8,9 +8,19 @@ struct ServerAddress: Sendable, CustomStringConvertible {
 
     /// Reads a PostgreSQL URL or `key=value` string without connecting.
     ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
+    init(_ url: String) throws(KelterError) {
+        let values = try Self.parameters(url)
+        let host = values["host"] ?? values["hostaddr"] ?? "local socket"
+        let port = values["port"].map { ":" + $0 } ?? ""
+        description = host + port + "/" + (values["dbname"] ?? values["user"] ?? "")
+    }
+
+    /// The parameters that a PostgreSQL URL or `key=value` string sets, by libpq's names; a password may be among them.
+    ///
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``; libpq's own words may quote the password and are
     ///   left out.
-    init(_ url: String) throws(KelterError) {
+    static func parameters(_ url: String) throws(KelterError) -> [String: String] {
         var message: UnsafeMutablePointer<CChar>?
         let options = PQconninfoParse(url, &message)
         defer {
@@ -31,8 +41,6 @@ struct ServerAddress: Sendable, CustomStringConvertible {
             if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
             option += 1
         }
-        let host = values["host"] ?? values["hostaddr"] ?? "local socket"
-        let port = values["port"].map { ":" + $0 } ?? ""
-        description = host + port + "/" + (values["dbname"] ?? values["user"] ?? "")
+        return values
     }
 }

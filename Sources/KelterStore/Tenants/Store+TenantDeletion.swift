@@ -1,0 +1,92 @@
+package import KelterModel
+
+/// What belongs to a tenant in the database.
+package struct TenantContents: Sendable, Equatable {
+    package var documents = 0
+    package var chunks = 0
+    package var embeddings = 0
+    package var runs = 0
+    package var apiKeys = 0
+    /// Runs that a worker holds now.
+    package var activeRuns = 0
+}
+
+extension Store {
+    /// Counts what belongs to a tenant.
+    package func contents(of tenant: Tenant) async throws(KelterError) -> TenantContents {
+        let schema = schema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.run("SET LOCAL statement_timeout TO 0")
+            let rows = try connection.query(
+                """
+                SELECT (SELECT count(*) FROM \(schema).documents WHERE tenant_id = $1),
+                    (SELECT count(*) FROM \(schema).chunks WHERE tenant_id = $1),
+                    (SELECT count(*) FROM \(schema).embeddings WHERE tenant_id = $1),
+                    (SELECT count(*) FROM \(schema).runs WHERE tenant_id = $1),
+                    (SELECT count(*) FROM public.api_keys WHERE tenant_id = $1),
+                    (SELECT count(*) FROM \(schema).runs WHERE tenant_id = $1 AND status = 'running'
+                        AND lease_until > clock_timestamp())
+                """,
+                [.uuid(tenant.rowID)]
+            )
+            var contents = TenantContents()
+            contents.documents = rows.int(0, 0) ?? 0
+            contents.chunks = rows.int(0, 1) ?? 0
+            contents.embeddings = rows.int(0, 2) ?? 0
+            contents.runs = rows.int(0, 3) ?? 0
+            contents.apiKeys = rows.int(0, 4) ?? 0
+            contents.activeRuns = rows.int(0, 5) ?? 0
+            return contents
+        }
+    }
+
+    /// Removes a tenant for good: its rows in the vector space, its keys, its schema and its entry in the registry.
+    ///
+    /// One transaction: afterwards the tenant is there as before or gone. Needs the owner's role.
+    ///
+    /// - Parameter record: The tenant.
+    /// - Throws: ``KelterError`` with ``ErrorCode/tenantBusy`` while a worker holds a run of it, and
+    ///   ``ErrorCode/tenantConflict`` when its schema holds a vector space, which others may use.
+    package func deleteTenant(_ record: TenantRecord) async throws(KelterError) {
+        let (schema, tenant) = (schema, record.tenant)
+        let own = try SQLIdentifier(schema: record.schema, subject: "--schema")
+        try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.run("SET LOCAL statement_timeout TO 0")
+            let rows = try connection.query(
+                """
+                SELECT (SELECT count(*) FROM \(schema).runs WHERE tenant_id = $1 AND status = 'running'
+                        AND lease_until > clock_timestamp()),
+                    to_regclass($2) IS NOT NULL
+                """,
+                [.uuid(tenant.rowID), .text("\(own).embeddings")]
+            )
+            if let active = rows.int(0, 0), active > 0 { throw .finding(Self.busy(record, active)) }
+            if rows.bool(0, 1) == true {
+                throw .finding(
+                    KelterError(
+                        .tenantConflict,
+                        "The schema \(record.schema) holds a vector space, which goes with it.",
+                        subject: record.schema,
+                        fix: "Move the vector space to another schema, or drop it by hand first."
+                    )
+                )
+            }
+            // Documents take chunks, vectors and sources with them, runs their items.
+            for table in ["documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log"] {
+                try connection.execute("DELETE FROM \(schema).\(table) WHERE tenant_id = $1", [.uuid(tenant.rowID)])
+            }
+            try connection.execute("DELETE FROM public.api_keys WHERE tenant_id = $1", [.uuid(tenant.rowID)])
+            try connection.execute("DELETE FROM public.tenants WHERE id = $1", [.uuid(tenant.rowID)])
+            try connection.run("DROP SCHEMA IF EXISTS \(own) CASCADE")
+        }
+    }
+
+    private static func busy(_ record: TenantRecord, _ runs: Int) -> KelterError {
+        KelterError(
+            .tenantBusy,
+            "\(runs) runs of the tenant \(record.tenant.key) are being worked on.",
+            subject: record.schema,
+            fix: "Stop its workers, or wait until the runs have ended."
+        )
+    }
+}
