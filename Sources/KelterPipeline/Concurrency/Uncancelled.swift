@@ -1,9 +1,9 @@
-import KelterModel
+package import KelterModel
 
 /// Runs work in a task of its own, so that it is finished although the caller's has been cancelled.
 ///
 /// For the records that make an interrupted run resumable; everything else is to end when it is told to.
-func uncancelled<Value: Sendable>(
+package func uncancelled<Value: Sendable>(
     _ work: @escaping @Sendable () async throws(KelterError) -> Value
 ) async throws(KelterError) -> Value {
     let task = Task { () -> Result<Value, KelterError> in

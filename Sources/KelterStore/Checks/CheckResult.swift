@@ -15,6 +15,13 @@ package struct CheckResult: Sendable, Equatable {
     package let detail: String
     /// What repairs it, commands in single quotes; `nil` when there is nothing to do.
     package let fix: String?
+
+    package init(_ name: String, _ status: Status, _ detail: String, fix: String? = nil) {
+        self.name = name
+        self.status = status
+        self.detail = detail
+        self.fix = fix
+    }
 }
 
 /// The names of the roles in the database, which are shared by all databases of a server.

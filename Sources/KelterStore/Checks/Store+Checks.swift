@@ -27,12 +27,7 @@ extension Store {
         var results: [CheckResult] = []
         for check in DatabaseCheck.all {
             let finding = try await finding(of: check, in: scope)
-            let result = CheckResult(
-                name: check.name,
-                status: finding.status,
-                detail: finding.detail,
-                fix: finding.fix
-            )
+            let result = CheckResult(check.name, finding.status, finding.detail, fix: finding.fix)
             progress(result)
             results.append(result)
         }

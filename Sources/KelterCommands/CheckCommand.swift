@@ -1,0 +1,114 @@
+import ArgumentParser
+import KelterLocal
+import KelterModel
+import KelterSettings
+import KelterStore
+
+struct CheckCommand: ExecutableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Runs every check of the runbook and says what repairs a failed one.",
+        discussion: """
+            One line each: ok, warn or FAIL. Nothing is changed. Exit code 0 when nothing failed, 1 when a check did.
+            """
+    )
+
+    @OptionGroup var common: CommonOptions
+
+    func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
+        let services = try Services()
+        var results: [CheckResult] = []
+        func add(_ result: CheckResult) {
+            results.append(result)
+            if !terminal.isJSON { terminal.print(Self.line(result)) }
+        }
+        do throws(KelterError) {
+            try await checkDatabase(services, report: add)
+        } catch {
+            add(Self.failure("database", error))
+        }
+        do throws(KelterError) {
+            if !services.settings.isEndpointConfigured { _ = try await services.embeddings.start() }
+            try await services.checkEndpoint()
+            add(CheckResult("embedding-endpoint", .ok, "the embedding endpoint answers"))
+        } catch {
+            add(Self.failure("embedding-endpoint", error))
+        }
+        let failed = results.count { $0.status == .failed }
+        let warned = results.count { $0.status == .warning }
+        if terminal.isJSON {
+            let json = JSONValue.object([
+                ("passed", .bool(failed == 0)), ("failed", .int(failed)), ("warnings", .int(warned)),
+                ("checks", .array(results.map(\.json))),
+            ])
+            terminal.print(json.compactText)
+        } else {
+            terminal.print(
+                "\(results.count) checks: \(results.count - failed - warned) ok, \(warned) warnings, \(failed) failed"
+            )
+        }
+        return failed == 0 ? .done : .someItemsFailed
+    }
+
+    private func checkDatabase(
+        _ services: Services,
+        report: (CheckResult) -> Void
+    ) async throws(KelterError) {
+        if !services.settings.isDatabaseConfigured { try await services.provisionEmbeddedServer() }
+        let store = try await services.unverifiedStore()
+        let server = try await store.serverInfo()
+        report(CheckResult("database", .ok, "PostgreSQL \(server.version) at \(store.place) answers"))
+        // Without tables there are no tenants to ask for; the checks themselves say what is missing.
+        let tenants = (try? await store.knownTenants()) ?? []
+        _ = try await store.databaseChecks(
+            tenants: tenants,
+            options: CheckOptions(hnsw: services.hnsw),
+            progress: report
+        )
+        report(await model(store, services.settings.profile.model))
+        await store.close()
+    }
+
+    private func model(_ store: Store, _ configured: String) async -> CheckResult {
+        let name = "vector-space-model"
+        do throws(KelterError) {
+            guard let present = try await store.currentModel() else {
+                return CheckResult(name, .ok, "no vector has been written yet")
+            }
+            if present == configured { return CheckResult(name, .ok, "the vectors are of \(present)") }
+            return CheckResult(
+                name,
+                .failed,
+                "the vectors are of \(present), EMBEDDINGS_MODEL_PRIMARY is \(configured)",
+                fix: "Set EMBEDDINGS_MODEL_PRIMARY=\(present), or fill a space for the other model with "
+                    + "'kelter reembed --model \(configured)'."
+            )
+        } catch {
+            return Self.failure(name, error)
+        }
+    }
+
+    private static func failure(_ name: String, _ error: KelterError) -> CheckResult {
+        CheckResult(name, .failed, error.message, fix: error.fix)
+    }
+
+    private static func line(_ result: CheckResult) -> String {
+        let word =
+            switch result.status {
+            case .ok: "ok  "
+            case .warning: "warn"
+            case .failed: "FAIL"
+            }
+        let fix = result.status == .ok ? nil : result.fix
+        return "\(word)  \(result.name): \(result.detail)" + (fix.map { "\n      \($0)" } ?? "")
+    }
+}
+
+extension CheckResult {
+    fileprivate var json: JSONValue {
+        .object([
+            ("name", .string(name)), ("status", .string(status.rawValue)), ("detail", .string(detail)),
+            ("fix", .optional(fix)),
+        ])
+    }
+}
