@@ -59,7 +59,8 @@ import Testing
 
     @Test(arguments: [
         ("RAG_INDEX_KIND", "BTREE"), ("RAG_IVF_LISTS", "0"), ("RAG_IVF_PROBES", "many"),
-        ("RAG_OWNER_DATABASE_URL", "postgresql:///alone"), ("EMBEDDINGS_BATCH_SIZE", "0"), ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
+        ("RAG_OWNER_DATABASE_URL", "postgresql:///alone"), ("EMBEDDINGS_BATCH_SIZE", "0"),
+        ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
         ("EMBEDDINGS_TIMEOUT_SECONDS", "-1"), ("EMBEDDINGS_DIM", "2001"), ("EMBEDDINGS_DIM", "1.5"),
         ("RAG_VECTOR_SCHEMA", "Rag"), ("RAG_VECTOR_SCHEMA", "pg_rag"), ("RAG_VECTOR_SCHEMA", "a;b"),
         ("LITELLM_BASE_URL", "ftp://host"), ("RAG_HYBRID_ALPHA", "1.1"), ("RAG_HNSW_M", "1"),
