@@ -176,7 +176,8 @@ extension BackfillScopeCommand {
         }
         let (moved, conflicts) = counts.value
         let (status, reason) = (
-            failure.map { $0.code == .interrupted ? RunStatus.interrupted : .failed } ?? .succeeded, failure?.description
+            failure.map { $0.code == .interrupted ? RunStatus.interrupted : .failed } ?? .succeeded,
+            failure?.description
         )
         try await uncancelled { () throws(KelterError) in
             try await store.finishRun(

@@ -90,8 +90,10 @@ struct KelterCommand: ParsableCommand {
             IngestCommand.self, UploadCommand.self, QueryCommand.self, UpCommand.self, DownCommand.self,
             StatusCommand.self, ServeCommand.self, WorkerCommand.self, SmokeCommand.self, ConfigCommand.self,
             SchemaCommand.self, RolesCommand.self, ReembedCommand.self, VectorSpaceCommand.self,
+            RebuildIndexCommand.self, CheckCommand.self, BackupCommand.self, BackfillScopeCommand.self,
             BootstrapPublicTenantCommand.self, CreateTenantCommand.self, ListTenantsCommand.self,
-            CreateTenantSuperuserCommand.self, APIKeyCommand.self, EmbeddingEndpointCommand.self,
+            CreateTenantSuperuserCommand.self, DeleteTenantCommand.self, APIKeyCommand.self,
+            EmbeddingEndpointCommand.self,
             EmbeddingWorkerCommand.self,
         ]
     )

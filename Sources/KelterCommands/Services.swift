@@ -114,7 +114,11 @@ struct Services: Sendable {
         )
     }
 
-    /// The address for a role. The embedded server's owner is its administrator, who makes the roles.
+    /// The address for a role.
+    ///
+    /// The embedded server's owner is its administrator, who makes the roles.
+    ///
+    /// - Throws: ``KelterError`` of the embedded server's start.
     func databaseURL(for role: DatabaseRole) async throws(KelterError) -> String {
         guard let url = settings.database.url else {
             let url = try await postgres.start().url
@@ -162,7 +166,8 @@ extension Services {
                 alpha: settings.search.alpha,
                 minimumSimilarity: settings.search.minimumSimilarity,
                 trigramLimit: settings.search.trigramLimit,
-                efSearch: settings.index.efSearch
+                efSearch: settings.index.efSearch,
+                probes: settings.index.probes
             ),
             chat: try chatClient()
         )

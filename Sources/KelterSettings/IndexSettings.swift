@@ -30,6 +30,8 @@ package struct IndexSettings: Equatable, Sendable {
     ///
     /// Default 64.
     package let probes: Int
+    /// `RAG_MAINTENANCE_MEMORY`: the most memory of an index build, in bytes; `nil` leaves it to what the server has.
+    package let maintenanceMemory: Int?
 
     /// Reads the settings.
     ///
@@ -48,6 +50,17 @@ package struct IndexSettings: Equatable, Sendable {
         efSearch = try reader.integer("RAG_HNSW_EF_SEARCH", builtIn: 80, in: 1...1000)
         lists = try Self.lists(&reader)
         probes = try reader.integer("RAG_IVF_PROBES", builtIn: 64, in: 1...32_768)
+        maintenanceMemory = try Self.memory(&reader)
+    }
+
+    private static func memory(_ reader: inout SettingsReader) throws(KelterError) -> Int? {
+        let name = "RAG_MAINTENANCE_MEMORY"
+        guard let text = reader.text(name).map(uppercasedASCII) else { return nil }
+        for (unit, bytes) in [("KB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30)] where text.hasSuffix(unit) {
+            guard let count = Int(trimmed(String(text.dropLast(2)))), (1...(1 << 30)).contains(count) else { break }
+            return count * bytes
+        }
+        throw reader.invalid(name, allowed: "a number with kB, MB or GB, such as 2GB")
     }
 
     private static func lists(_ reader: inout SettingsReader) throws(KelterError) -> Int? {

@@ -59,6 +59,7 @@ import Testing
 
     @Test(arguments: [
         ("RAG_INDEX_KIND", "BTREE"), ("RAG_IVF_LISTS", "0"), ("RAG_IVF_PROBES", "many"),
+        ("RAG_MAINTENANCE_MEMORY", "2"),
         ("RAG_OWNER_DATABASE_URL", "postgresql:///alone"), ("EMBEDDINGS_BATCH_SIZE", "0"),
         ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
         ("EMBEDDINGS_TIMEOUT_SECONDS", "-1"), ("EMBEDDINGS_DIM", "2001"), ("EMBEDDINGS_DIM", "1.5"),

@@ -12,12 +12,14 @@ package struct Retrieval: Sendable {
         package var minimumSimilarity: Double
         package var trigramLimit: Double
         package var efSearch: Int
+        package var probes: Int
 
-        package init(alpha: Double, minimumSimilarity: Double, trigramLimit: Double, efSearch: Int) {
+        package init(alpha: Double, minimumSimilarity: Double, trigramLimit: Double, efSearch: Int, probes: Int = 64) {
             self.alpha = alpha
             self.minimumSimilarity = minimumSimilarity
             self.trigramLimit = trigramLimit
             self.efSearch = efSearch
+            self.probes = probes
         }
     }
 
@@ -96,7 +98,8 @@ package struct Retrieval: Sendable {
             lexicalLimit: hybrid.lexicalLimit,
             maximumCandidates: hybrid.maximumCandidates,
             trigramLimit: hybrid.trigramLimit ?? weights.trigramLimit,
-            efSearch: weights.efSearch
+            efSearch: weights.efSearch,
+            probes: weights.probes
         )
     }
 

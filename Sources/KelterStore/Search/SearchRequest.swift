@@ -76,6 +76,10 @@ package struct SearchRequest: Sendable {
     ///
     /// Default 80.
     package var efSearch: Int
+    /// How many lists of an IVFFLAT index are searched first, 1 to 32768.
+    ///
+    /// Default 64.
+    package var probes: Int
 
     package init(
         vector: [Float]?,
@@ -89,7 +93,8 @@ package struct SearchRequest: Sendable {
         lexicalLimit: Int = 50,
         maximumCandidates: Int? = nil,
         trigramLimit: Double = 0.1,
-        efSearch: Int = 80
+        efSearch: Int = 80,
+        probes: Int = 64
     ) {
         self.vector = vector
         self.text = text
@@ -103,6 +108,7 @@ package struct SearchRequest: Sendable {
         self.maximumCandidates = maximumCandidates
         self.trigramLimit = trigramLimit
         self.efSearch = efSearch
+        self.probes = probes
     }
 }
 

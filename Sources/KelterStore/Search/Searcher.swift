@@ -19,23 +19,13 @@ struct Searcher: Sendable {
         return result
     }
 
-    /// Fixes what the search sees, and sets the index parameters; older versions of pgvector cannot go on after the
-    /// first scan.
+    /// Fixes what the search sees, and sets the index parameters.
     private func prepare(_ connection: isolated Connection) throws(DatabaseFailure) {
         // Candidates are found by one statement and scored by another: a document that is replaced in between would be
         // missing if each statement had a snapshot of its own.
         try connection.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         let efSearch = min(max(request.efSearch, request.effectiveVectorLimit, 1), 1000)
-        _ = try connection.query(
-            """
-            SELECT set_config('hnsw.ef_search', $1, true), CASE WHEN (
-                    SELECT string_to_array(substring(extversion FROM '^[0-9]+\\.[0-9]+'), '.')::int[] >= ARRAY[0, 8]
-                    FROM pg_extension WHERE extname = 'vector'
-                )
-                THEN set_config('hnsw.iterative_scan', 'strict_order', true) END
-            """,
-            [.text(String(efSearch))]
-        )
+        try connection.setVectorScan(efSearch: efSearch, probes: min(max(request.probes, 1), 32_768))
     }
 
     private func matches(
