@@ -53,7 +53,11 @@ let package = Package(
         .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark"]),
         .target(name: "KelterChunking", dependencies: ["KelterModel"]),
         .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
-        .target(name: "KelterStore", dependencies: ["KelterModel", "CLibPQ"]),
+        .target(
+            name: "KelterStore",
+            dependencies: ["KelterModel", "CLibPQ"],
+            resources: [.embedInCode("Migrations/SQL"), .embedInCode("Schema/Declared")]
+        ),
         .target(
             name: "KelterPipeline",
             dependencies: [

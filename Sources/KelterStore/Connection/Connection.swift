@@ -11,7 +11,7 @@ actor Connection {
     private nonisolated let wakeUp: WakeDescriptor
     private let configuration: StoreConfiguration
     private let notices = NoticeLog()
-    private var handle: OpaquePointer?
+    var handle: OpaquePointer?
     private var signal: CancellationSignal?
     /// Set by a transaction that wants to know its fate when the connection breaks during COMMIT.
     var transactionID: String?
@@ -225,23 +225,23 @@ extension Connection {
 }
 
 extension Connection {
-    private func checkSignal() throws(DatabaseFailure) {
+    func checkSignal() throws(DatabaseFailure) {
         if signal?.isCancelled == true { throw .interrupted }
     }
 
     /// The failure of a connection that broke, which is not used again.
-    private func lost() -> DatabaseFailure {
+    func lost() -> DatabaseFailure {
         let reason = handle.map { Self.sentence(PQerrorMessage($0)) } ?? "the connection is closed"
         close()
         return .connection(reason)
     }
 
-    private func send(_ command: (OpaquePointer) -> CInt) throws(DatabaseFailure) {
+    func send(_ command: (OpaquePointer) -> CInt) throws(DatabaseFailure) {
         guard let handle, command(handle) == 1 else { throw lost() }
     }
 
     /// Waits for all answers; returns the last one, which the caller clears.
-    private func finish() throws(DatabaseFailure) -> OpaquePointer? {
+    func finish() throws(DatabaseFailure) -> OpaquePointer? {
         var last: OpaquePointer?
         var failure: DatabaseFailure?
         while true {
@@ -269,26 +269,29 @@ extension Connection {
     }
 
     /// Blocks until an answer is complete, asking the server to cancel once the signal says so.
-    private func waitForResult() throws(DatabaseFailure) {
+    func waitForResult() throws(DatabaseFailure) {
         var hasCancelled = false
-        while PQisBusy(handle) == 1 {
-            var descriptors = [
-                pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0),
-                pollfd(fd: wakeUp.readEnd, events: Int16(POLLIN), revents: 0),
-            ]
-            guard poll(&descriptors, 2, -1) >= 0 else {
-                if errno == EINTR { continue }
-                throw lost()
-            }
-            if descriptors[1].revents != 0 {
-                wakeUp.wait()
-                if signal?.isCancelled == true, !hasCancelled {
-                    hasCancelled = true
-                    cancelStatement()
-                }
-            }
-            if descriptors[0].revents != 0, PQconsumeInput(handle) != 1 { throw lost() }
+        while PQisBusy(handle) == 1 { try waitForInput(&hasCancelled) }
+    }
+
+    /// Blocks until the server has sent something, asking it once to cancel when the signal says so.
+    func waitForInput(_ hasCancelled: inout Bool) throws(DatabaseFailure) {
+        var descriptors = [
+            pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wakeUp.readEnd, events: Int16(POLLIN), revents: 0),
+        ]
+        guard poll(&descriptors, 2, -1) >= 0 else {
+            if errno == EINTR { return }
+            throw lost()
         }
+        if descriptors[1].revents != 0 {
+            wakeUp.wait()
+            if signal?.isCancelled == true, !hasCancelled {
+                hasCancelled = true
+                cancelStatement()
+            }
+        }
+        if descriptors[0].revents != 0, PQconsumeInput(handle) != 1 { throw lost() }
     }
 
     private func cancelStatement() {
@@ -299,7 +302,7 @@ extension Connection {
         _ = PQcancel(cancel, &reason, CInt(reason.count))
     }
 
-    private static func failure(_ result: OpaquePointer) -> DatabaseFailure {
+    static func failure(_ result: OpaquePointer) -> DatabaseFailure {
         // PG_DIAG_SQLSTATE and PG_DIAG_MESSAGE_PRIMARY are character macros, which Swift does not import.
         let message = sentence(PQresultErrorField(result, CInt(UInt8(ascii: "M"))))
         guard let state = PQresultErrorField(result, CInt(UInt8(ascii: "C"))) else {

@@ -1,3 +1,5 @@
+package import KelterModel
+
 extension StoreSchema {
     /// What the roles may do in the schema of a vector space; nothing where there are no such roles.
     static func access(_ schema: SQLIdentifier) -> String {
@@ -53,5 +55,18 @@ extension StoreSchema {
         $$;
 
         """
+    }
+}
+
+extension Store {
+    /// Gives the roles what they may do in a schema that has been migrated; nothing where there are no such roles.
+    ///
+    /// - Parameter name: `public` or a tenant's schema.
+    /// - Throws: ``KelterError`` of the database.
+    package func grantAccess(to name: String) async throws(KelterError) {
+        let script =
+            name == TenantRecord.publicSchema
+            ? StoreSchema.registryAccess : StoreSchema.tenantAccess(try SQLIdentifier(schema: name))
+        try await runScript(script)
     }
 }

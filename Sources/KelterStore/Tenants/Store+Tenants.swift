@@ -1,20 +1,12 @@
 package import KelterModel
 
 extension Store {
-    /// Creates the registry's tables where they are missing.
+    /// Brings the registry's tables in the schema `public` up to date.
     ///
-    /// - Throws: ``KelterError`` with ``ErrorCode/databaseUnavailable`` or ``ErrorCode/databaseError``.
+    /// - Throws: ``KelterError`` as ``migrate(_:schema:progress:)`` does.
     package func applyRegistry() async throws(KelterError) {
-        try await reporting { () async throws(DatabaseFailure) in
-            try await session { connection throws(DatabaseFailure) in
-                do throws(DatabaseFailure) {
-                    try connection.run(RegistrySchema.sql)
-                } catch {
-                    connection.rollBack()
-                    throw error
-                }
-            }
-        }
+        let applied = try await migrate(.embedded(.shared), schema: TenantRecord.publicSchema)
+        if !applied.isEmpty { try await grantAccess(to: TenantRecord.publicSchema) }
     }
 
     /// Makes sure that there is the public tenant and that a domain leads to it; the runbook's
@@ -30,36 +22,44 @@ extension Store {
         )
     }
 
-    /// Makes sure that there is a tenant with its schema and its domains; the runbook's `create_tenant`.
+    /// Makes sure that there is a tenant with its schema, its tables and its domains; the runbook's `create_tenant`.
+    ///
+    /// When the schema's migrations fail, the tenant is registered already; a repetition goes on with them.
     ///
     /// - Parameter record: The tenant. Its domains are folded to lower case.
     /// - Returns: Whether anything had to be created; a repetition with the same values changes nothing.
     /// - Throws: ``KelterError`` with ``ErrorCode/tenantConflict`` when key, schema or a domain belong to another tenant,
-    ///   and ``ErrorCode/settingInvalid`` for a name no schema or domain can have.
+    ///   ``ErrorCode/settingInvalid`` for a name no schema or domain can have, and as ``migrate(_:schema:progress:)``.
     package func createTenant(_ record: TenantRecord) async throws(KelterError) -> Bool {
-        let isPublic = record.schema == TenantRecord.publicSchema
-        let identifier = try SQLIdentifier(schema: record.schema, subject: "--schema")
-        guard record.schema != schema.name else {
+        _ = try SQLIdentifier(schema: record.schema, subject: "--schema")
+        // A vector space may live in its tenant's schema, but the common one is nobody's.
+        guard record.schema != Self.commonSpace, !record.schema.hasSuffix("_standby") else {
             throw KelterError(
                 .tenantConflict,
-                "The schema \(record.schema) is the vector space's.",
+                "The schema \(record.schema) is kept for vector spaces.",
                 subject: "--schema",
                 fix: "Choose another name for the tenant's schema."
             )
         }
         let domains = try record.domains.map { (domain) throws(KelterError) in try Self.checkedDomain(domain) }
-        return try await reporting { () async throws(DatabaseFailure) in
+        let isChanged = try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
                 _ = try connection.query("SELECT pg_advisory_xact_lock($1)", [.int(RegistrySchema.advisoryKey)])
                 var isChanged = try connection.insertTenant(record)
-                if !isPublic { try connection.run(RegistrySchema.tenantTables(identifier)) }
                 for domain in domains where try connection.insertDomain(domain, of: record.schema) {
                     isChanged = true
                 }
                 return isChanged
             }
         }
+        guard record.schema != TenantRecord.publicSchema else { return isChanged }
+        let applied = try await migrate(.embedded(.tenant), schema: record.schema)
+        if !applied.isEmpty { try await grantAccess(to: record.schema) }
+        return isChanged || !applied.isEmpty
     }
+
+    /// The schema of the vector space unless the settings name another.
+    private static let commonSpace = "rag"
 
     /// The tenant of a schema; `nil` when there is none.
     package func tenant(schema name: String) async throws(KelterError) -> TenantRecord? {
@@ -92,7 +92,8 @@ extension Store {
                             .schemaMissing,
                             "The database has no registry of tenants.",
                             subject: "public.tenants",
-                            fix: "Run 'kelter bootstrap-public-tenant --domain localhost'."
+                            fix:
+                                "Run 'kelter migrate-schemas --shared' and 'kelter bootstrap-public-tenant --domain localhost'."
                         )
                     )
                 }
