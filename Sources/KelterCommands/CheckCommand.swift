@@ -66,6 +66,7 @@ struct CheckCommand: ExecutableCommand {
             progress: report
         )
         report(await model(store, services.settings.profile.model))
+        await checkMigrations(store, report: report)
         await store.close()
     }
 
@@ -85,6 +86,44 @@ struct CheckCommand: ExecutableCommand {
             )
         } catch {
             return Self.failure(name, error)
+        }
+    }
+
+    /// Whether every schema of the registry has the migrations of this program, and no others.
+    private func checkMigrations(_ store: Store, report: (CheckResult) -> Void) async {
+        let name = "migrations"
+        do throws(KelterError) {
+            let shared = try await store.migrationStatus(.embedded(.shared), schema: TenantRecord.publicSchema).pending
+            guard shared.isEmpty else {
+                report(
+                    CheckResult(
+                        name,
+                        .failed,
+                        "pending in public: \(shared.joined(separator: ", "))",
+                        fix: "Run 'kelter migrate-schemas --shared'."
+                    )
+                )
+                return
+            }
+            var pending: [String] = []
+            var count = 0
+            for record in try await store.tenants() where record.schema != TenantRecord.publicSchema {
+                count += 1
+                let names = try await store.migrationStatus(.embedded(.tenant), schema: record.schema).pending
+                if !names.isEmpty { pending.append("\(record.schema): \(names.joined(separator: ", "))") }
+            }
+            report(
+                pending.isEmpty
+                    ? CheckResult(name, .ok, "nothing is pending in public and \(count) tenants' schemas")
+                    : CheckResult(
+                        name,
+                        .failed,
+                        "pending in \(pending.joined(separator: "; "))",
+                        fix: "Run 'kelter migrate-schemas --tenant'."
+                    )
+            )
+        } catch {
+            report(Self.failure(name, error))
         }
     }
 

@@ -66,6 +66,21 @@ package enum RoleScript {
                 LOOP
                     EXECUTE format('ALTER TABLE %s OWNER TO \(owner)', item.relation);
                 END LOOP;
+                -- Schemas of the older system: its tables stay with their owner, but for those that a migration drops.
+                FOR item IN
+                    SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind = 'r' AND n.nspname <> 'public' AND n.nspowner <> '\(owner)'::regrole
+                        AND (c.relname = 'django_migrations' OR c.relname LIKE 'workflows\\_workflow%')
+                LOOP
+                    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO \(owner)', item.nspname);
+                END LOOP;
+                FOR item IN
+                    SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind = 'r' AND n.nspname <> 'public' AND c.relowner <> '\(owner)'::regrole
+                        AND c.relname LIKE 'workflows\\_workflow%'
+                LOOP
+                    EXECUTE format('ALTER TABLE %s OWNER TO \(owner)', item.relation);
+                END LOOP;
                 FOR item IN
                     SELECT p.oid::regprocedure AS routine FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                     WHERE p.proowner <> '\(owner)'::regrole

@@ -17,6 +17,7 @@ struct World {
     /// Makes a world, runs the test in it and takes it away.
     static func with(
         _ options: FaultInjectingEndpoint.Options = .init(),
+        appliesSchema: Bool = true,
         _ body: (World) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "kelter-e2e-\(UUID().uuidString)").path
@@ -26,7 +27,7 @@ struct World {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let endpoint = try FaultInjectingEndpoint(dimension: 384, options: options)
         defer { endpoint.stop() }
-        try await TemporaryDatabase.with(dimension: 384) { database in
+        try await TemporaryDatabase.with(dimension: 384, appliesSchema: appliesSchema) { database in
             let world = World(
                 database: database,
                 endpoint: endpoint,

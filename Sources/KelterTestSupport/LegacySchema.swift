@@ -1,11 +1,9 @@
-import KelterModel
-import KelterStore
-import KelterTestSupport
+package import KelterModel
 
 /// A vector space as the older system left it: its columns, its index in L2, vectors that are not unit vectors.
-enum LegacySchema {
+package enum LegacySchema {
     /// Two tenants with `count` documents each, two chunks a document; every third document is in a collection.
-    static func script(dimension: Int, tenants: [Tenant], count: Int) -> String {
+    package static func script(dimension: Int, tenants: [Tenant], count: Int) -> String {
         let identifiers = tenants.map { "'\($0.rowID)'" }.joined(separator: ", ")
         return """
             CREATE EXTENSION IF NOT EXISTS vector; CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -44,5 +42,22 @@ enum LegacySchema {
                 )::vector FROM chunks c;
             RESET search_path;
             """
+    }
+
+    /// The former workflow tables of a tenant's schema, with rows, and Django's own table beside them.
+    package static func workflows(schema: String) -> String {
+        """
+        CREATE SCHEMA \(schema);
+        CREATE TABLE \(schema).django_migrations (id bigint PRIMARY KEY, app text, name text);
+        CREATE TABLE \(schema).workflows_workflowtemplate (id bigint PRIMARY KEY, name text, created_at timestamptz);
+        CREATE TABLE \(schema).workflows_workflowstep (id bigint PRIMARY KEY,
+            template_id bigint REFERENCES \(schema).workflows_workflowtemplate, position int);
+        CREATE TABLE \(schema).workflows_workflowinstance (id bigint PRIMARY KEY,
+            template_id bigint REFERENCES \(schema).workflows_workflowtemplate, state jsonb, created_at timestamptz);
+        INSERT INTO \(schema).workflows_workflowtemplate VALUES (1, 'Prüfung "groß"', now()), (2, NULL, now());
+        INSERT INTO \(schema).workflows_workflowinstance
+            SELECT i, 1 + i % 2, jsonb_build_object('schritt', i), now() + i * interval '1 s'
+            FROM generate_series(1, 25) i;
+        """
     }
 }
