@@ -34,7 +34,7 @@ extension Connection {
             throw .finding(
                 KelterError(
                     .migrationOutOfOrder,
-                    "The migration \(early.name) comes before \(last.name), which the schema \(schema.name) has already.",
+                    "The migration \(early.name) comes before \(last.name), which the schema \(schema.name) has.",
                     subject: early.name,
                     fix: "Give it a number above \(last.number)."
                 )

@@ -62,7 +62,7 @@ extension Store {
 
     /// Writes each former workflow table that is there into a CSV file and records what the files cover.
     ///
-    /// All tables are read as they are at one moment. A file appears under its name when it is complete and durable; the
+    /// All tables are read at one moment. A file appears under its name when it is complete and durable; the
     /// record follows when all are.
     ///
     /// - Parameters:
@@ -71,7 +71,7 @@ extension Store {
     ///   - isReplacing: Whether a file with other content may be overwritten. Default no.
     /// - Returns: One backup for each table that is there.
     /// - Throws: ``KelterError``: ``ErrorCode/migrationsPending`` without the ledger of backups,
-    ///   ``ErrorCode/confirmationRequired`` for a file with other content, ``ErrorCode/backupFailed`` when a file cannot
+    ///   ``ErrorCode/confirmationRequired`` for a file with other content, ``ErrorCode/backupFailed`` when one cannot
     ///   be written, and others of the database.
     package func backUpLegacyWorkflows(
         schema: String,

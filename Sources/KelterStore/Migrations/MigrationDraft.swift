@@ -34,7 +34,7 @@ extension Store {
         name: String?,
         allowsDestructive: Bool
     ) async throws(KelterError) -> MigrationDraft? {
-        try Self.checkDraftName(app, subject: "--app")
+        try Self.checkDraftName(app, subject: "APP")
         // Unlike an app, it may begin with a digit.
         if let name { try Self.checkDraftName(name.isEmpty ? name : "x" + name, subject: "--name") }
         let declared = declared ?? MigrationSet.embeddedDeclaration(set.kind)

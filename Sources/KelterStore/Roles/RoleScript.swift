@@ -72,7 +72,8 @@ package enum RoleScript {
                     WHERE c.relkind = 'r' AND n.nspname <> 'public' AND n.nspowner <> '\(owner)'::regrole
                         AND (c.relname = 'django_migrations' OR c.relname LIKE 'workflows\\_workflow%')
                 LOOP
-                    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO \(owner)', item.nspname);
+                    -- With the option, so that the owner can let the application in.
+                    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO \(owner) WITH GRANT OPTION', item.nspname);
                 END LOOP;
                 FOR item IN
                     SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
