@@ -43,7 +43,7 @@ struct QueryCommand: ExecutableCommand {
             filters: SearchFilters(caseID: caseID),
             hybrid: HybridOptions(topK: topK)
         )
-        let stages = try await services.stages()
+        let stages = try await services.stages(store: services.store(role: .reader))
         let findings = try await services.retrieval(stages).find(question)
         stages.embeddings.close()
         await stages.store.close()

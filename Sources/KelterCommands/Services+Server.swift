@@ -37,8 +37,9 @@ extension Services {
     func serviceStore(connections: Int) async throws(KelterError) -> Store {
         if !settings.isDatabaseConfigured { try await provisionEmbeddedServer() }
         let store = try await store(connections: connections)
-        // Says at once when there is no registry.
+        // Says at once when there is no registry, or an older one.
         _ = try await store.tenants()
+        try await store.requireMigrations(.shared, schema: TenantRecord.publicSchema)
         return store
     }
 

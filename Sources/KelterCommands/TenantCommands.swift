@@ -173,6 +173,7 @@ struct CreateTenantSuperuserCommand: ExecutableCommand {
         }
         let store = try await Services().unverifiedStore(role: .owner)
         let record = try await store.registeredTenant(schema: schema)
+        try await store.requireMigrations(.tenant, schema: record.schema)
         let hash = try PasswordHash(password: password)
         let isNew = try await store.saveSuperuser(name, email: trimmed(email), password: hash.encoded, of: record)
         await store.close()

@@ -243,6 +243,15 @@ struct RunbookTests {
             try await world.database.store.runScript("DELETE FROM public.kelter_migrations WHERE name LIKE 'kelter%'")
             now = try await failures()
             #expect(now["migrations"]?.contains("kelter migrate-schemas --shared") == true)
+            let superuser = ["create-tenant-superuser", "--schema=dev", "--username=a", "--email=b"]
+            for (command, kind) in [(superuser, "tenant"), (["worker"], "shared")] {
+                let refused = try await KelterProcess.run(
+                    command,
+                    environment: world.environment.merging(["DJANGO_SUPERUSER_PASSWORD": "x"]) { $1 }
+                )
+                #expect(refused.exitCode == 4 && refused.messages.contains("MIGRATIONS_PENDING"), "\(refused.messages)")
+                #expect(refused.messages.contains("kelter migrate-schemas --\(kind)"), "\(refused.messages)")
+            }
             try await world.database.store.runScript("UPDATE public.kelter_migrations SET checksum = 'x'")
             #expect(try await failures()["migrations"] != nil)
 

@@ -18,6 +18,22 @@ extension Store {
         }
     }
 
+    /// Refuses to go on with a schema that lacks migrations of this program.
+    ///
+    /// - Parameters:
+    ///   - kind: Which migrations.
+    ///   - schema: The schema.
+    /// - Throws: ``KelterError`` with ``ErrorCode/migrationsPending``, and as ``migrationStatus(_:schema:)``.
+    package func requireMigrations(_ kind: MigrationSet.Kind, schema: String) async throws(KelterError) {
+        guard let next = try await migrationStatus(.embedded(kind), schema: schema).pending.first else { return }
+        throw KelterError(
+            .migrationsPending,
+            "The migration \(next) has not run in the schema \(schema).",
+            subject: schema,
+            fix: "Run 'kelter migrate-schemas --\(kind.rawValue)'."
+        )
+    }
+
     /// Runs what is pending in a schema, each migration in a transaction of its own, in order, on one session.
     ///
     /// Several calls at once end as one: each transaction takes the schema's lock and then looks at the ledger again. A

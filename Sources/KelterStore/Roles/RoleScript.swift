@@ -92,6 +92,18 @@ package enum RoleScript {
             END
             $$;
 
+            -- Row level security keeps an index from every condition that might reveal a hidden row. Matching a tsvector
+            -- reveals nothing but its result, which only a superuser may declare; without that, a search by words reads
+            -- all of its tenant's chunks.
+            DO $$
+            BEGIN
+                IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+                    AND NOT (SELECT proleakproof FROM pg_proc WHERE oid = 'pg_catalog.ts_match_vq'::regproc) THEN
+                    ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) LEAKPROOF;
+                END IF;
+            END
+            $$;
+
             DO $$
             BEGIN
                 IF to_regclass('public.api_keys') IS NOT NULL AND to_regclass('public.kelter_migrations') IS NOT NULL THEN
