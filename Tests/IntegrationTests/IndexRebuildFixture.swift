@@ -116,7 +116,7 @@ final class PhaseLog: Sendable {
 
 extension Store {
     /// Returns when the statement counts something; gives up after a minute.
-    fileprivate func waitUntil(_ sql: String) async throws {
+    func waitUntil(_ sql: String) async throws {
         let end = ContinuousClock.now + .seconds(60)
         while try await count(sql + (sql.contains("pg_stat_activity") ? " AND datname = current_database()" : "")) == 0
         {

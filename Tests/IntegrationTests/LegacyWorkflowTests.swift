@@ -83,7 +83,7 @@ struct LegacyWorkflowTests {
             #expect(backups.map(\.table) == LegacyWorkflows.tables && backups.map(\.rows) == [1, 1, 3])
             try await drop(store)
             #expect(try await remaining(store) == 0)
-            #expect(try await store.ledger(of: "dev").count == 2)
+            #expect(try await store.ledger(of: "dev").count == 3)
         }
     }
 

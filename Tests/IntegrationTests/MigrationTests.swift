@@ -40,8 +40,13 @@ struct MigrationTests {
     @Test("a second run does nothing, and a schema that is up to date needs no privileges")
     func twice() async throws {
         try await TemporaryDatabase.with { database in
+            try await database.store.applyRegistry()
             let first = try await database.store.migrate(.embedded(.tenant), schema: "dev")
-            #expect(first.map(\.name) == ["common.0001_drop_legacy_workflows", "users.0001_users"])
+            #expect(
+                first.map(\.name) == [
+                    "common.0001_drop_legacy_workflows", "users.0001_users", "users.0002_tenant_isolation",
+                ]
+            )
             let before = try await database.store.rows("SELECT xmin::text, * FROM dev.kelter_migrations ORDER BY name")
             #expect(try await database.store.migrate(.embedded(.tenant), schema: "dev") == [])
             let after = try await database.store.rows("SELECT xmin::text, * FROM dev.kelter_migrations ORDER BY name")
@@ -197,7 +202,7 @@ struct MigrationTests {
 
     @Test("what a migration sets in its session reaches no later call")
     func session() async throws {
-        let files = try MigrationFiles([("app.0001_set", "SET search_path TO nowhere; SET statement_timeout TO 1;")])
+        let files = try MigrationFiles([("app.0001_set", "SET search_path TO nowhere; SET statement_timeout TO 20000;")])
         try await TemporaryDatabase.with(poolSize: 1) { database in
             let before = try await database.store.rows("SHOW search_path")
             try await database.store.migrate(files.set(), schema: "dev")

@@ -70,6 +70,38 @@ struct RoleTests {
         }
     }
 
+    @Test("the users of a tenant are seen by its own transactions only")
+    func users() async throws {
+        try await TemporaryDatabase.with { database in
+            let (a, b) = (Fixture.tenant("a-tenant"), Fixture.tenant("b-tenant"))
+            try await database.store.applyRoles()
+            let owner = try store(database, .owner)
+            try await owner.applyRegistry()
+            for (tenant, schema) in [(a, "a"), (b, "b")] {
+                let record = TenantRecord(tenant: tenant, schema: schema, name: schema, domains: [])
+                _ = try await owner.createTenant(record)
+                #expect(try await owner.saveSuperuser("admin", email: "x", password: "hash of \(schema)", of: record))
+                #expect(
+                    try await owner.saveSuperuser("admin", email: "y", password: "hash of \(schema)", of: record)
+                        == false
+                )
+            }
+            let application = try store(database, .application)
+            for (tenant, schema) in [(a, "a"), (b, "b")] {
+                let record = try #require(try await application.tenant(schema: schema))
+                #expect(try await application.user("admin", of: record)?.password == "hash of \(schema)")
+                #expect(
+                    try await application.rows("SELECT password FROM a.users", tenant: tenant).count
+                        == (schema == "a" ? 1 : 0)
+                )
+            }
+            #expect(try await application.rows("SELECT password FROM a.users").isEmpty)
+            #expect(try await owner.rows("SELECT password FROM a.users").isEmpty)
+            await application.close()
+            await owner.close()
+        }
+    }
+
     @Test("a search by words uses its index under row level security")
     func lexicalIndex() async throws {
         try await TemporaryDatabase.with { database in

@@ -156,7 +156,8 @@ extension Connection {
                 coalesce(bool_or(NOT has_schema_privilege(r.oid, n.oid, 'USAGE')), false),
                 string_agg(c.relname, ', ' ORDER BY c.relname) FILTER (WHERE NOT (
                     has_table_privilege(a.oid, c.oid, 'SELECT') AND has_table_privilege(a.oid, c.oid, 'INSERT')
-                    AND has_table_privilege(a.oid, c.oid, 'UPDATE') AND has_table_privilege(a.oid, c.oid, 'DELETE'))),
+                    AND (c.relname = 'vector_space' OR has_table_privilege(a.oid, c.oid, 'UPDATE')
+                        AND has_table_privilege(a.oid, c.oid, 'DELETE')))),
                 string_agg(c.relname, ', ' ORDER BY c.relname)
                     FILTER (WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')),
                 string_agg(c.relname, ', ' ORDER BY c.relname)

@@ -52,7 +52,11 @@ actor Connection {
     ) -> Result<Value, DatabaseFailure> {
         signal.attach(wakeUp)
         self.signal = signal
-        defer { self.signal = nil }
+        defer {
+            // A transaction left open would lend its tenant to the next use, one left failed would refuse it.
+            if isUsable, PQtransactionStatus(handle) != PQTRANS_IDLE { rollBack() }
+            self.signal = nil
+        }
         do throws(DatabaseFailure) {
             try connect()
             return .success(try body(self))

@@ -4,20 +4,24 @@ extension Store {
     /// Enters a run, or takes up again one that was interrupted.
     ///
     /// A run that is taken up again accounts for everything anew: what it has stored already it finds unchanged.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the identifier is that of another tenant's run.
     package func beginRun(_ run: RunRecord, tenant: Tenant) async throws(KelterError) {
         let schema = schema
         try await tenantCall(tenant) { connection throws(DatabaseFailure) in
-            _ = try connection.execute(
+            let changed = try connection.execute(
                 """
-                INSERT INTO \(schema).runs (id, tenant_id, case_id, kind, status, arguments)
+                INSERT INTO \(schema).runs AS r (id, tenant_id, case_id, kind, status, arguments)
                 VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (id) DO UPDATE SET status = excluded.status, finished_at = NULL, error = NULL
+                WHERE r.tenant_id = excluded.tenant_id
                 """,
                 [
                     .uuid(run.id), .uuid(tenant.rowID), .text(run.caseID), .text(run.kind), .text(run.status.rawValue),
                     .json(run.arguments),
                 ]
             )
+            guard changed == 1 else { throw .finding(Self.runNotFound(run.id)) }
             _ = try connection.execute(
                 "DELETE FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2",
                 [.uuid(run.id), .uuid(tenant.rowID)]

@@ -88,6 +88,7 @@ extension Connection {
         declared: String,
         allowsDestructive: Bool
     ) throws(DatabaseFailure) -> (name: String, sql: String)? {
+        if set.kind == .tenant { try prepareRegistry() }
         let produced = try scratchSchema()
         for migration in set.migrations {
             try runInScratch(migration.sql, schema: produced) { state, message in
@@ -147,6 +148,15 @@ extension Connection {
         guard tables.count == 1, let table = tables.first, Migration.isPlainName(table) else { return "alter_schema" }
         if comparison.present.tables[table] == nil { return "create_\(table)" }
         return (comparison.declared.tables[table] == nil ? "drop_" : "alter_") + table
+    }
+
+    /// Gives the tenants' schemas the registry that they refer to, where there is none; rolled back with everything else.
+    private func prepareRegistry() throws(DatabaseFailure) {
+        guard try query("SELECT to_regclass('public.tenants') IS NULL").bool(0, 0) == true else { return }
+        for migration in MigrationSet.embedded(.shared).migrations {
+            try run("SET LOCAL search_path TO public, pg_temp")
+            try run(migration.sql)
+        }
     }
 
     private func scratchSchema() throws(DatabaseFailure) -> SQLIdentifier {

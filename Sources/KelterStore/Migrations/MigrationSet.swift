@@ -129,6 +129,7 @@ extension MigrationSet {
         [
             ("common.0001_drop_legacy_workflows", PackageResources.common_0001_drop_legacy_workflows_sql),
             ("users.0001_users", PackageResources.users_0001_users_sql),
+            ("users.0002_tenant_isolation", PackageResources.users_0002_tenant_isolation_sql),
         ]
     )
 

@@ -10,6 +10,10 @@ extension StoreSchema {
                 GRANT USAGE ON SCHEMA \(schema), public TO \(DatabaseRole.application.rawValue);
                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(schema)
                     TO \(DatabaseRole.application.rawValue);
+                -- It has no tenant: changing it would stop everybody's writers.
+                IF to_regclass('\(schema).vector_space') IS NOT NULL THEN
+                    REVOKE UPDATE, DELETE ON \(schema).vector_space FROM \(DatabaseRole.application.rawValue);
+                END IF;
                 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA \(schema) TO \(DatabaseRole.application.rawValue);
             END IF;
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.reader.rawValue)') THEN
@@ -59,14 +63,18 @@ extension StoreSchema {
 }
 
 extension Store {
-    /// Gives the roles what they may do in a schema that has been migrated; nothing where there are no such roles.
+    /// Gives the roles what they may do in a schema that has been migrated, and protects the keys of the API where that
+    /// was undone; without roles only the latter.
     ///
     /// - Parameter name: `public` or a tenant's schema.
     /// - Throws: ``KelterError`` of the database.
     package func grantAccess(to name: String) async throws(KelterError) {
+        // Sessions that change the rights of the same table at once would fail.
+        let lock = "SELECT pg_advisory_xact_lock(\(RegistrySchema.advisoryKey));\n"
         let script =
             name == TenantRecord.publicSchema
-            ? StoreSchema.registryAccess : StoreSchema.tenantAccess(try SQLIdentifier(schema: name))
-        try await runScript(script)
+            ? StoreSchema.rowLevelSecurity(schemaName: name, tables: ["api_keys"]) + StoreSchema.registryAccess
+            : StoreSchema.tenantAccess(try SQLIdentifier(schema: name))
+        try await runScript(lock + script)
     }
 }

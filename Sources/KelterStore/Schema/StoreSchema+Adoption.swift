@@ -145,11 +145,6 @@ extension StoreSchema {
                     );
                 END IF;
             END LOOP;
-            IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '\(schema).chunks'::regclass
-                    AND conname = 'chunks_document_ordinal_key') THEN
-                ALTER TABLE \(schema).chunks
-                    ADD CONSTRAINT chunks_document_ordinal_key UNIQUE (document_id, ordinal) DEFERRABLE;
-            END IF;
             IF to_regclass('\(schema).documents_tenant_collection_hash_idx') IS NULL
                 OR to_regclass('\(schema).documents_tenant_hash_null_collection_idx') IS NULL
                 OR to_regclass('\(schema).documents_tenant_collection_external_id_uk') IS NULL

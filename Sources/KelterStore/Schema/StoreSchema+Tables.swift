@@ -1,5 +1,5 @@
 extension StoreSchema {
-    /// Collections, documents, their sources, chunks and embeddings.
+    /// Collections, documents, their sources, chunks and embeddings; ``tenantKeys(_:)`` ties them together.
     static func tables(_ schema: SQLIdentifier, dimension: Int) -> String {
         """
         CREATE TABLE IF NOT EXISTS \(schema).collections (
@@ -44,7 +44,7 @@ extension StoreSchema {
             tenant_id uuid NOT NULL,
             collection_id uuid,
             external_id text NOT NULL,
-            document_id uuid NOT NULL REFERENCES \(schema).documents (id) ON DELETE CASCADE,
+            document_id uuid NOT NULL,
             root text,
             last_run uuid,
             seen_at timestamptz NOT NULL DEFAULT now(),
@@ -53,7 +53,7 @@ extension StoreSchema {
 
         CREATE TABLE IF NOT EXISTS \(schema).chunks (
             id uuid PRIMARY KEY,
-            document_id uuid NOT NULL REFERENCES \(schema).documents (id) ON DELETE CASCADE,
+            document_id uuid NOT NULL,
             tenant_id uuid NOT NULL,
             collection_id uuid,
             ordinal int NOT NULL,
@@ -65,7 +65,7 @@ extension StoreSchema {
             input_hash bytea,
             metadata jsonb NOT NULL DEFAULT '{}',
             -- Deferrable, so that one statement can renumber the chunks that a new generation keeps.
-            CONSTRAINT chunks_document_ordinal_key UNIQUE (document_id, ordinal) DEFERRABLE,
+            CONSTRAINT chunks_document_ordinal_key UNIQUE (document_id, ordinal, tenant_id) DEFERRABLE,
             CONSTRAINT chunks_collection_fk FOREIGN KEY (tenant_id, collection_id)
                 REFERENCES \(schema).collections (tenant_id, id) DEFERRABLE
         );
@@ -84,7 +84,7 @@ extension StoreSchema {
         $$;
 
         CREATE TABLE IF NOT EXISTS \(schema).embeddings (
-            chunk_id uuid PRIMARY KEY REFERENCES \(schema).chunks (id) ON DELETE CASCADE,
+            chunk_id uuid PRIMARY KEY,
             tenant_id uuid NOT NULL,
             collection_id uuid,
             embedding public.vector(\(dimension)) NOT NULL,
@@ -134,7 +134,7 @@ extension StoreSchema {
             ADD COLUMN IF NOT EXISTS trace_id text;
 
         CREATE TABLE IF NOT EXISTS \(schema).run_items (
-            run_id uuid NOT NULL REFERENCES \(schema).runs (id) ON DELETE CASCADE,
+            run_id uuid NOT NULL,
             tenant_id uuid NOT NULL,
             collection_id uuid,
             external_id text NOT NULL,
@@ -144,7 +144,7 @@ extension StoreSchema {
             document_id uuid,
             bytes bigint,
             finished_at timestamptz NOT NULL DEFAULT now(),
-            CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id)
+            CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, tenant_id)
         );
 
         -- One row, entered by the first write: vectors of two models cannot be compared.

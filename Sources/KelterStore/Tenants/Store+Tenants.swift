@@ -5,8 +5,8 @@ extension Store {
     ///
     /// - Throws: ``KelterError`` as ``migrate(_:schema:progress:)`` does.
     package func applyRegistry() async throws(KelterError) {
-        let applied = try await migrate(.embedded(.shared), schema: TenantRecord.publicSchema)
-        if !applied.isEmpty { try await grantAccess(to: TenantRecord.publicSchema) }
+        try await migrate(.embedded(.shared), schema: TenantRecord.publicSchema)
+        try await grantAccess(to: TenantRecord.publicSchema)
     }
 
     /// Makes sure that there is the public tenant and that a domain leads to it; the runbook's
@@ -54,7 +54,7 @@ extension Store {
         }
         guard record.schema != TenantRecord.publicSchema else { return isChanged }
         let applied = try await migrate(.embedded(.tenant), schema: record.schema)
-        if !applied.isEmpty { try await grantAccess(to: record.schema) }
+        try await grantAccess(to: record.schema)
         return isChanged || !applied.isEmpty
     }
 

@@ -58,7 +58,7 @@ extension Store {
                 FROM pg_temp.kelter_vectors v WHERE v.chunk_id = e.chunk_id AND v.embedding IS NOT NULL
                 """
             )
-            report.removed = try VectorStaging.deleteEmpty(from: schema, on: connection)
+            report.removed = try VectorStaging.deleteEmpty(from: schema, tenant: tenant, on: connection)
             return (report, last)
         }
     }

@@ -75,10 +75,12 @@ extension Store {
                     CREATE SCHEMA IF NOT EXISTS \(standby);
                     CREATE TABLE IF NOT EXISTS \(standby).vector_space (LIKE \(schema).vector_space INCLUDING ALL);
                     CREATE TABLE IF NOT EXISTS \(standby).embeddings (
-                        chunk_id uuid PRIMARY KEY REFERENCES \(schema).chunks (id) ON DELETE CASCADE,
+                        chunk_id uuid PRIMARY KEY,
                         tenant_id uuid NOT NULL,
                         collection_id uuid,
-                        embedding public.vector(\(space.dimension)) NOT NULL
+                        embedding public.vector(\(space.dimension)) NOT NULL,
+                        CONSTRAINT embeddings_chunk_fk FOREIGN KEY (tenant_id, chunk_id)
+                            REFERENCES \(schema).chunks (tenant_id, id) ON DELETE CASCADE
                     );
                     ALTER TABLE \(standby).embeddings ALTER COLUMN embedding SET STORAGE PLAIN;
                     \(StoreSchema.rowLevelSecurity(schemaName: standby.name, tables: ["embeddings"]))

@@ -41,14 +41,17 @@ enum VectorStaging {
     }
 
     /// Removes the vectors of chunks that have none any more.
-    static func deleteEmpty(from schema: SQLIdentifier, on connection: isolated Connection) throws(DatabaseFailure)
-        -> Int
-    {
+    static func deleteEmpty(
+        from schema: SQLIdentifier,
+        tenant: Tenant,
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) -> Int {
         try connection.execute(
             """
             DELETE FROM \(schema).embeddings e USING pg_temp.kelter_vectors v
-            WHERE e.chunk_id = v.chunk_id AND v.embedding IS NULL
-            """
+            WHERE e.chunk_id = v.chunk_id AND e.tenant_id = $1 AND v.embedding IS NULL
+            """,
+            [.uuid(tenant.rowID)]
         )
     }
 }

@@ -42,12 +42,13 @@ struct VectorWriter: Sendable {
             """
             INSERT INTO \(targetSchema).embeddings (chunk_id, tenant_id, collection_id, embedding)
             SELECT v.chunk_id, $1, c.collection_id, v.embedding
-            FROM pg_temp.kelter_vectors v JOIN \(schema).chunks c ON c.id = v.chunk_id WHERE v.embedding IS NOT NULL
+            FROM pg_temp.kelter_vectors v JOIN \(schema).chunks c ON c.id = v.chunk_id AND c.tenant_id = $1
+            WHERE v.embedding IS NOT NULL
             ON CONFLICT (chunk_id) DO UPDATE SET embedding = excluded.embedding, collection_id = excluded.collection_id
             """,
             [.uuid(tenant.rowID)]
         )
-        _ = try VectorStaging.deleteEmpty(from: targetSchema, on: connection)
+        _ = try VectorStaging.deleteEmpty(from: targetSchema, tenant: tenant, on: connection)
         if isCurrent { try refreshRows(written, tenant: tenant, on: connection) }
         try Ledger.record(
             written.map {
@@ -92,11 +93,13 @@ struct VectorWriter: Sendable {
         tenant: Tenant,
         on connection: isolated Connection
     ) throws(DatabaseFailure) {
-        try connection.run(
+        try connection.execute(
             """
             UPDATE \(schema).chunks c SET input_hash = v.input_hash
-            FROM pg_temp.kelter_vectors v WHERE c.id = v.chunk_id AND c.input_hash IS DISTINCT FROM v.input_hash
-            """
+            FROM pg_temp.kelter_vectors v
+            WHERE c.id = v.chunk_id AND c.tenant_id = $1 AND c.input_hash IS DISTINCT FROM v.input_hash
+            """,
+            [.uuid(tenant.rowID)]
         )
         try connection.execute(
             """

@@ -1,4 +1,4 @@
--- The full present state of the schema `public`; edit it, then run `kelter make-migrations --shared`.
+-- The full present state of the schema `public`; edit it, then run `kelter make-migrations`.
 
 CREATE TABLE tenants (
     id uuid PRIMARY KEY,

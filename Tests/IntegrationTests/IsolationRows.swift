@@ -1,0 +1,132 @@
+import KelterModel
+import KelterStore
+import Testing
+
+/// What a tenant has, by identifier.
+struct IsolationRows: Sendable {
+    let tenant: Tenant
+    /// A run that is finished and has items.
+    let run: RowID
+    /// A run that a worker holds.
+    let claim: ClaimedRun
+    /// A run that waits.
+    let queued: RowID
+    /// Documents, those marked as deleted among them.
+    let documents: [RowID]
+    /// A document outside collections, as maintenance reads it.
+    let stored: StoredDocument
+    let apiKey: RowID
+    /// A request that has been answered.
+    let answered: IdempotentReply
+    /// A request under way.
+    let open: IdempotencyClaim
+    /// The names of documents that only the victim has.
+    static let secretName = "secret/plan.txt"
+    static let secretBytes = "secret bytes"
+
+    /// Fills every table through the store's own calls.
+    static func fill(_ store: Store, _ tenant: Tenant, isVictim: Bool) async throws -> IsolationRows {
+        let schema = "schema_" + tenant.key
+        _ = try await store.createTenant(TenantRecord(tenant: tenant, schema: schema, name: tenant.key, domains: []))
+        let run = Fixture.id()
+        try await store.beginRun(
+            RunRecord(id: run, caseID: isVictim ? "secret-case" : "case", kind: "ingest"),
+            tenant: tenant
+        )
+        var items = [
+            Fixture.item("x", "1", root: "r"), Fixture.item("y", "2", in: IsolationWorld.shared, root: "r"),
+            Fixture.item("z", "1", root: "r"), Fixture.item("old", "3"), Fixture.item("gone", "4"),
+            // Words only: no row of the embeddings stands against a forged one.
+            Fixture.item("words", "5", content: [Fixture.chunk(0, "fünf", vector: .empty)]),
+        ]
+        if isVictim {
+            items.append(Fixture.item(secretName, secretBytes, in: IsolationWorld.secretCollection, root: "secret"))
+            items.append(Fixture.item(secretName, secretBytes, root: "secret"))
+        }
+        let written = try await store.write(items, run: run, tenant: tenant)
+        let documents = Array(Set(written.compactMap(\.document)))
+        try await store.finishRun(run, status: .succeeded, totals: .object([]), tenant: tenant)
+        _ = try await store.deleteSources(["old"], in: nil, tenant: tenant, run: nil)
+        let gone = try #require(written[4].document)
+        let order = HardDeletionOrder(documents: [gone], reason: "reason", ticketReference: "T-1", actor: "test")
+        _ = try await store.hardDelete(order, tenant: tenant)
+
+        let apiKey = Fixture.id()
+        let digest = Fixture.hash(tenant.key)
+        try await store.insertAPIKey(apiKey, digest: digest, label: "key", lifetimeDays: nil, tenant: tenant)
+        let (answered, claim) = try await requests(store, tenant, isVictim: isVictim, document: documents[0])
+        let queued = Fixture.id()
+        try await store.enqueue(
+            RunSubmission(run: RunRecord(id: queued, kind: "upload", status: .queued)),
+            tenant: tenant
+        )
+        let open = IdempotencyClaim(route: "r", key: "open", requestHash: digest, owner: Fixture.id())
+        _ = try await store.claimIdempotencyKey(open, for: .seconds(600), tenant: tenant)
+        let stored = try await standby(store, tenant, run: run)
+        return IsolationRows(
+            tenant: tenant,
+            run: run,
+            claim: claim,
+            queued: queued,
+            documents: documents.filter { $0 != gone },
+            stored: stored,
+            apiKey: apiKey,
+            answered: answered,
+            open: open
+        )
+    }
+
+    /// An upload that was accepted under an idempotency key and is being worked on.
+    private static func requests(
+        _ store: Store,
+        _ tenant: Tenant,
+        isVictim: Bool,
+        document: RowID
+    ) async throws -> (IdempotentReply, ClaimedRun) {
+        let request = IdempotencyClaim(
+            route: "r",
+            key: isVictim ? "secret-key" : "key",
+            requestHash: Fixture.hash(tenant.key),
+            owner: Fixture.id()
+        )
+        _ = try await store.claimIdempotencyKey(request, for: .seconds(60), tenant: tenant)
+        let reply = IdempotentReply(claim: request, status: 202, body: [1])
+        let upload = UploadRecord(
+            document: document,
+            caseID: try CaseID("case"),
+            externalID: "x",
+            fileName: "x.txt",
+            contentPath: tenant.key + "/x",
+            metadataPath: tenant.key + "/x.json",
+            bytes: 1,
+            hash: Fixture.hash("1")
+        )
+        let run = RunRecord(id: Fixture.id(), kind: "upload", status: .queued)
+        try await store.enqueue(RunSubmission(run: run, uploads: [upload]), completing: reply, tenant: tenant)
+        let claim = try await store.claimRun(of: [tenant], worker: "w", lease: .seconds(600))
+        return (reply, try #require(claim))
+    }
+
+    /// Fills the space that stands by, but for the chunk without a vector.
+    private static func standby(_ store: Store, _ tenant: Tenant, run: RowID) async throws -> StoredDocument {
+        let found = try await store.documentsToEmbed(
+            DocumentSelection(),
+            target: .standby(dimension: 8),
+            run: Fixture.id(),
+            after: nil,
+            limit: 100,
+            tenant: tenant
+        ).filter { $0.externalID != "words" }
+        let recomputed = found.map { document in
+            RecomputedDocument(
+                document: document,
+                vectors: document.chunks.map { _ in Fixture.axis(7) },
+                inputHashes: document.chunks.map { Fixture.hash("passage: " + $0.text) }
+            )
+        }
+        let target = EmbeddingTarget.standby(dimension: 8)
+        let skipped = try await store.storeVectors(recomputed, target: target, run: run, tenant: tenant)
+        #expect(skipped.isEmpty)
+        return try #require(found.first { $0.externalID == "x" })
+    }
+}
