@@ -202,7 +202,8 @@ struct MigrationTests {
 
     @Test("what a migration sets in its session reaches no later call")
     func session() async throws {
-        let files = try MigrationFiles([("app.0001_set", "SET search_path TO nowhere; SET statement_timeout TO 20000;")])
+        let files = try MigrationFiles([("app.0001_set", "SET search_path TO nowhere; SET statement_timeout TO 20000;")]
+        )
         try await TemporaryDatabase.with(poolSize: 1) { database in
             let before = try await database.store.rows("SHOW search_path")
             try await database.store.migrate(files.set(), schema: "dev")

@@ -53,8 +53,7 @@ package enum StoreSchema {
         return [
             prologue(schema), tables(schema, dimension: dimension), adoption(schema), ledger(schema), service(schema),
             queue(schema), constraints(schema), tenantKeys(schema), indexes(schema, hnsw: hnsw),
-            rowLevelSecurity(schema),
-            access(schema), "COMMIT;\n",
+            rowLevelSecurity(schema), access(schema), "COMMIT;\n",
         ].joined(separator: "\n")
     }
 
