@@ -31,6 +31,18 @@ struct ReembedCommand: ExecutableCommand {
     @Option(help: "The width of the other model's vectors.")
     var dimension: Int?
 
+    @Option(
+        name: .customLong("input-limit"),
+        help: ArgumentHelp(
+            "The tokens that the other model takes; of an unknown tokenizer a byte counts as one.",
+            valueName: "tokens"
+        )
+    )
+    var inputLimit: Int?
+
+    @Flag(help: "Begin anew instead of completing an interrupted run.")
+    var restart = false
+
     @Option(help: ArgumentHelp("At most so many texts a second, such as 20 or 0.5.", valueName: "texts"))
     var rate: Double?
 
@@ -51,7 +63,7 @@ struct ReembedCommand: ExecutableCommand {
     private func checkOptions() throws(KelterError) {
         guard
             !onlyUnnormalised
-                || (model == nil && dimension == nil && rate == nil && collection == nil && profile == nil)
+                || (model == nil && dimension == nil && rate == nil && inputLimit == nil && !restart && collection == nil && profile == nil)
         else {
             throw KelterError(
                 .usage,
@@ -59,6 +71,9 @@ struct ReembedCommand: ExecutableCommand {
                 subject: "--only-unnormalised",
                 fix: "Leave out all options but --tenant."
             )
+        }
+        guard inputLimit.map({ (32...1_000_000).contains($0) }) ?? true else {
+            throw KelterError(.usage, "The limit is too small.", subject: "--input-limit", fix: "Give 32 tokens or more.")
         }
         guard rate.map({ $0 > 0 && $0.isFinite }) ?? true else {
             throw KelterError(.usage, "The rate is not above 0.", subject: "--rate", fix: "Give texts a second.")
@@ -126,16 +141,18 @@ extension ReembedCommand {
         if let dimension { flags["EMBEDDINGS_DIM"] = String(dimension) }
         let services = try Services(flags: flags)
         let target = try await target(current, profile: services.settings.profile)
+        var profile = services.settings.profile
+        if let inputLimit { profile.maximumTokens = inputLimit }
         let store = try await current.store(model: services.settings.profile.model)
         let stages = try await services.stages(store: store)
         let work = Reembedding(
             store: store,
             chunker: stages.chunker,
             embeddings: stages.embeddings,
-            profile: stages.profile
+            profile: profile
         )
         let tenants = try await tenants(of: store)
-        let request = Reembedding.Request(selection: selection, target: target, rate: rate)
+        let request = Reembedding.Request(selection: selection, target: target, rate: rate, restarts: restart)
         try await ProgressLine(terminal: terminal) { elapsed in Self.line(work.progress, elapsed: elapsed) }
             .during { () throws(KelterError) in
                 for tenant in tenants { _ = try await work.run(request, tenant: tenant) }
@@ -154,14 +171,14 @@ extension ReembedCommand {
 
     /// The space that is searched, or for another model the one that stands by, which is created.
     private func target(_ services: Services, profile: EmbeddingProfile) async throws(KelterError) -> EmbeddingTarget {
-        let owner = try await services.store(connections: 1, role: .owner)
-        let present = try await owner.currentModel() ?? services.settings.profile.model
-        let isCurrent = present == profile.model && services.settings.profile.dimension == profile.dimension
-        if !isCurrent {
-            try await owner.createStandby(StandbySpace(model: profile.model, dimension: profile.dimension))
-        }
+        let store = try await services.store(connections: 1)
+        let present = try await store.currentModel() ?? services.settings.profile.model
+        await store.close()
+        if present == profile.model, services.settings.profile.dimension == profile.dimension { return .current }
+        let owner = try await services.unverifiedStore(connections: 1, role: .owner)
+        try await owner.createStandby(StandbySpace(model: profile.model, dimension: profile.dimension))
         await owner.close()
-        return isCurrent ? .current : .standby(dimension: profile.dimension)
+        return .standby(dimension: profile.dimension)
     }
 
     private static func line(_ figures: Reembedding.Progress, elapsed: Duration) -> String {

@@ -160,4 +160,31 @@ struct MaintenanceTests {
             }
         }
     }
+
+    @Test("a vector space may live in its tenant's schema, by the same SQL")
+    func tenantSpace() async throws {
+        try await World.with { world in
+            var world = world
+            try await world.registerTenants()
+            world.environment["RAG_VECTOR_SCHEMA"] = "dev"
+            #expect(try await world.kelter("schema", "apply").exitCode == 0)
+            // The tenant can still be created again, and migrated.
+            #expect(try await world.kelter("create-tenant", "--schema=dev", "--domain=dev.localhost").exitCode == 0)
+            #expect(try await world.kelter("migrate-schemas", "--tenant").exitCode == 0)
+            try world.write("a.txt", "Ein Text im eigenen Schema.")
+            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            #expect(try await world.count("SELECT count(*) FROM dev.documents") == 1)
+            #expect(try await world.count("SELECT count(*) FROM rag.documents") == 0)
+            let found = try await world.kelter("query", "Text im eigenen Schema")
+            #expect(found.output.contains("Ein Text im eigenen Schema."), "\(found.messages)")
+            let index = try await world.kelter("rebuild-rag-index")
+            #expect(index.output.contains("using HNSW (scope: dev.embeddings, m=32 ef_construction=200)"))
+            let checks = try await world.kelter("check", "--json").json["checks"]?.array ?? []
+            let failed = checks.filter { $0["status"] == .string("failed") }.compactMap { $0["name"]?.string }
+            // The tests' world connects as a superuser.
+            #expect(Set(failed).isSubset(of: ["roles", "connection-role"]), "\(failed)")
+            let kept = try await world.kelter("delete-tenant", "--schema", "dev", "--confirm", "dev")
+            #expect(kept.exitCode == 4 && kept.messages.contains("TENANT_CONFLICT"), "\(kept.messages)")
+        }
+    }
 }

@@ -134,6 +134,11 @@ struct ReembedTests {
             let none = try await world.kelter("vector-space", "switch")
             #expect(none.exitCode == 4 && none.messages.contains("VECTOR_SPACE_MISSING"))
 
+            // The tokens of an unknown model are counted in bytes: what may be too long for it is not sent.
+            let short = ["reembed", "--model", "gross-256", "--dimension", "256", "--input-limit", "32"]
+            let tooLong = try await KelterProcess.run(short, environment: world.environment.merging(endpoint) { $1 })
+            #expect(tooLong.exitCode == 1 && tooLong.output.contains("CHUNK_OVER_LIMIT"), "\(tooLong.messages)")
+
             let arguments = ["reembed", "--model", "gross-256", "--dimension", "256", "--json"]
             let filled = try await KelterProcess.run(arguments, environment: world.environment.merging(endpoint) { $1 })
             #expect(filled.exitCode == 0, "\(filled.messages)")
@@ -197,6 +202,10 @@ struct ReembedTests {
             let result = try await world.kelter("reembed", "--json")
             #expect(result.exitCode == 1)
             #expect(try result.json["documents"] == .int(39))
+            // Repeated, only what failed is tried again; begun anew, everything is.
+            let again = try await world.kelter("reembed", "--json")
+            #expect(try again.exitCode == 1 && again.json["documents"] == .int(0))
+            #expect(try await world.kelter("reembed", "--restart", "--json").json["documents"] == .int(39))
             #expect(try result.json["failures"]?[0]?["code"] == .string("EMBEDDING_REFUSED"))
             try world.write("neu.md", "Noch ein Text.")
             let other = try await world.kelter(
@@ -207,6 +216,21 @@ struct ReembedTests {
             #expect(other.exitCode == 4 && other.messages.contains("EMB_MODEL_MISMATCH"), "\(other.messages)")
             let query = try await world.kelter("query", "Vorgang", environment: ["EMBEDDINGS_MODEL_PRIMARY": "fremd"])
             #expect(query.exitCode == 4 && query.messages.contains("EMB_MODEL_MISMATCH"))
+        }
+    }
+
+    @Test("--rate holds the texts back")
+    func rate() async throws {
+        try await World.with { world in
+            try await ingest(world)
+            let chunks = try await world.count("SELECT count(*) FROM rag.chunks")
+            let start = ContinuousClock.now
+            // The first 32 of 40 documents go at once; the others wait until their time has come.
+            #expect(try await world.kelter("reembed", "--rate", "\(Double(chunks) / 2)").exitCode == 0)
+            #expect(ContinuousClock.now - start > .seconds(1))
+            for rate in ["0", "-1", "nan"] {
+                #expect(try await world.kelter("reembed", "--rate=\(rate)").exitCode == 2)
+            }
         }
     }
 }

@@ -16,11 +16,19 @@ package struct Reembedding: Sendable {
         package var target: EmbeddingTarget
         /// Texts a second at most; `nil` for no limit.
         package var rate: Double?
+        /// Whether an interrupted run is left as it is, and all documents are done again.
+        package var restarts: Bool
 
-        package init(selection: DocumentSelection, target: EmbeddingTarget, rate: Double? = nil) {
+        package init(
+            selection: DocumentSelection,
+            target: EmbeddingTarget,
+            rate: Double? = nil,
+            restarts: Bool = false
+        ) {
             self.selection = selection
             self.target = target
             self.rate = rate
+            self.restarts = restarts
         }
     }
 
@@ -77,7 +85,7 @@ package struct Reembedding: Sendable {
     /// - Throws: ``KelterError`` that ended the run; repeating the call goes on.
     package func run(_ request: Request, tenant: Tenant) async throws(KelterError) -> RowID {
         let record = RunRecord(id: newRowID(), kind: "reembed", arguments: arguments(request))
-        let (run, _) = try await store.beginOrResume(record, tenant: tenant)
+        let (run, _) = try await store.beginOrResume(record, restarts: request.restarts, tenant: tenant)
         let failuresBefore = progress.failures.count
         var end: KelterError?
         do throws(KelterError) {
@@ -242,7 +250,7 @@ package struct Reembedding: Sendable {
                 .chunkTooLong,
                 "A chunk has \(candidates[index].tokens) tokens where the model \(profile.model) takes "
                     + "\(profile.maximumTokens).",
-                fix: "Ingest the file again for that model, which cuts it anew."
+                fix: "Give the limit of the model with --input-limit, or ingest the file again, which cuts it anew."
             )
         }
         return (candidates[index], hashes[index])

@@ -105,16 +105,6 @@ package enum RoleScript {
             $$;
 
             DO $$
-            BEGIN
-                IF to_regclass('public.api_keys') IS NOT NULL AND to_regclass('public.kelter_migrations') IS NOT NULL THEN
-                    GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
-                        TO \(application), \(DatabaseRole.reader.rawValue);
-                    GRANT SELECT, INSERT, UPDATE, DELETE ON public.api_keys TO \(application);
-                END IF;
-            END
-            $$;
-
-            DO $$
             DECLARE
                 item record;
             BEGIN
@@ -129,6 +119,7 @@ package enum RoleScript {
             END
             $$;
 
+            \(StoreSchema.registryAccess)
             \(StoreSchema.access(schema))
             COMMIT;
 

@@ -26,10 +26,14 @@ extension StoreSchema {
         """
     }
 
-    /// What the roles may do with the registry in `public`: the application looks tenants up and keeps their keys.
+    /// What the roles may do with the registry in `public`, where there is one: the application looks tenants up and
+    /// keeps their keys.
     static let registryAccess = """
         DO $$
         BEGIN
+            IF to_regclass('public.kelter_migrations') IS NULL OR to_regclass('public.api_keys') IS NULL THEN
+                RETURN;
+            END IF;
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
                 GRANT USAGE ON SCHEMA public TO \(DatabaseRole.application.rawValue);
                 GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations

@@ -18,9 +18,15 @@ extension Store {
     ///
     /// The items of the run that is taken up stay: they say what is done.
     ///
+    /// - Parameters:
+    ///   - run: The run to enter.
+    ///   - restarts: Whether it is entered in any case.
+    ///   - tenant: Whose run.
     /// - Returns: The run's identifier, and whether it had been begun before.
+    /// - Throws: ``KelterError`` of the database.
     package func beginOrResume(
         _ run: RunRecord,
+        restarts: Bool = false,
         tenant: Tenant
     ) async throws(KelterError) -> (id: RowID, isResumed: Bool) {
         let schema = schema
@@ -30,12 +36,12 @@ extension Store {
                 UPDATE \(schema).runs SET status = 'running', finished_at = NULL, error = NULL
                 WHERE id = (
                     SELECT id FROM \(schema).runs
-                    WHERE tenant_id = $1 AND kind = $2 AND arguments = $3 AND status <> 'succeeded'
+                    WHERE tenant_id = $1 AND kind = $2 AND arguments = $3 AND status <> 'succeeded' AND NOT $4
                     ORDER BY queued_at DESC LIMIT 1
                 )
                 RETURNING id
                 """,
-                [.uuid(tenant.rowID), .text(run.kind), .json(run.arguments)]
+                [.uuid(tenant.rowID), .text(run.kind), .json(run.arguments), .bool(restarts)]
             )
             if rows.count > 0, let id = rows.uuid(0, 0) { return (id, true) }
             try connection.execute(
