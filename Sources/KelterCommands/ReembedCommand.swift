@@ -61,9 +61,10 @@ struct ReembedCommand: ExecutableCommand {
     }
 
     private func checkOptions() throws(KelterError) {
-        guard
-            !onlyUnnormalised
-                || (model == nil && dimension == nil && rate == nil && inputLimit == nil && !restart && collection == nil && profile == nil)
+        let isPlain =
+            [model, collection, profile].allSatisfy { $0 == nil } && dimension == nil && rate == nil
+            && inputLimit == nil && !restart
+        guard !onlyUnnormalised || isPlain
         else {
             throw KelterError(
                 .usage,
@@ -73,7 +74,12 @@ struct ReembedCommand: ExecutableCommand {
             )
         }
         guard inputLimit.map({ (32...1_000_000).contains($0) }) ?? true else {
-            throw KelterError(.usage, "The limit is too small.", subject: "--input-limit", fix: "Give 32 tokens or more.")
+            throw KelterError(
+                .usage,
+                "The limit is too small.",
+                subject: "--input-limit",
+                fix: "Give 32 tokens or more."
+            )
         }
         guard rate.map({ $0 > 0 && $0.isFinite }) ?? true else {
             throw KelterError(.usage, "The rate is not above 0.", subject: "--rate", fix: "Give texts a second.")
