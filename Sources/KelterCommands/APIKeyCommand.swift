@@ -32,7 +32,7 @@ struct APIKeyCommand: ParsableCommand {
             if let days, !(1...36_500).contains(days) {
                 throw KelterError(.usage, "\(days) days are no lifetime.", subject: "--days", fix: "Give 1 to 36500.")
             }
-            let store = try await Services().unverifiedStore()
+            let store = try await Services().registryStore()
             let record = try await store.registeredTenant(schema: schema)
             let token = try SecretToken.make(id: newRowID())
             try await store.insertAPIKey(
@@ -64,7 +64,7 @@ struct APIKeyCommand: ParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-            let store = try await Services().unverifiedStore()
+            let store = try await Services().registryStore()
             let record = try await store.registeredTenant(schema: schema)
             let keys = try await store.apiKeys(of: record.tenant)
             await store.close()
@@ -113,7 +113,7 @@ struct APIKeyCommand: ParsableCommand {
             guard let key = RowID(id) else {
                 throw KelterError(.usage, "\"\(shortened(id))\" is no key's identifier.", fix: "See `api-key list`.")
             }
-            let store = try await Services().unverifiedStore()
+            let store = try await Services().registryStore()
             let record = try await store.registeredTenant(schema: schema)
             guard try await store.revokeAPIKey(key, tenant: record.tenant) else {
                 throw KelterError(

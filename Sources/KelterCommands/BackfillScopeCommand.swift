@@ -72,17 +72,19 @@ struct BackfillScopeCommand: ExecutableCommand {
                     fix: "Give the run_id that the backfill printed."
                 )
             }
-            return try await work(services, store, kind: "backfill-scope-undo", collection, tenant, terminal) {
-                position,
-                own throws(KelterError) in
-                try await store.undoBackfill(
-                    of: run,
-                    from: collection,
-                    after: position,
-                    run: own,
-                    tenant: tenant
+            return try await ScopeMoving(
+                store: store,
+                objects: services.objects,
+                tenant: tenant,
+                scope: nil,
+                record: RunRecord(
+                    id: newRowID(),
+                    kind: "backfill-scope-undo",
+                    arguments: .object([("run_id", .string(run.description))])
                 )
-            }
+            ) { position, own throws(KelterError) in
+                try await store.undoBackfill(of: run, from: collection, after: position, run: own, tenant: tenant)
+            }.run(terminal)
         }
         let collection = try target()
         let rule = rule
@@ -97,11 +99,24 @@ struct BackfillScopeCommand: ExecutableCommand {
             )
             return .done
         }
-        return try await work(services, store, kind: "backfill-scope", collection, tenant, terminal) {
-            position,
-            own throws(KelterError) in
+        return try await ScopeMoving(
+            store: store,
+            objects: services.objects,
+            tenant: tenant,
+            scope: collection,
+            record: RunRecord(
+                id: newRowID(),
+                kind: "backfill-scope",
+                arguments: .object([
+                    ("collection_id", .string(collection.description)), ("case_id", .optional(rule.caseID)),
+                    ("source", .optional(rule.source)), ("doc_class", .optional(rule.docClass)),
+                    ("workflow_id", .optional(rule.workflowID)),
+                    ("external_id_prefix", .optional(rule.externalIDPrefix)),
+                ])
+            )
+        ) { position, own throws(KelterError) in
             try await store.backfill(rule, into: collection, after: position, run: own, tenant: tenant)
-        }
+        }.run(terminal)
     }
 
     private var rule: ScopeRule {
@@ -135,68 +150,111 @@ struct BackfillScopeCommand: ExecutableCommand {
     }
 }
 
-extension BackfillScopeCommand {
-    private typealias Step = @Sendable (RowID?, RowID) async throws(KelterError) -> ScopeMove
+/// One backfill, or the taking back of one, under a run of its own.
+///
+/// First the rows move, group by group; then the stored metadata of the uploads among them follow. A run that ended in
+/// between is taken up again by the same command.
+private struct ScopeMoving: Sendable {
+    let store: Store
+    let objects: ObjectStore
+    let tenant: Tenant
+    /// Where the documents go; `nil` for none.
+    let scope: CollectionID?
+    let record: RunRecord
+    /// Moves the next group under a run.
+    let step: @Sendable (RowID?, RowID) async throws(KelterError) -> ScopeMove
 
-    /// Moves documents group by group under a run of its own.
-    private func work(
-        _ services: Services,
-        _ store: Store,
-        kind: String,
-        _ collection: CollectionID,
-        _ tenant: Tenant,
-        _ terminal: Terminal,
-        step: @escaping Step
-    ) async throws(KelterError) -> KelterModel.ExitCode {
-        let run = newRowID()
-        try await store.beginRun(
-            RunRecord(id: run, kind: kind, arguments: .object([("collection_id", .string(collection.description))])),
-            tenant: tenant
-        )
+    func run(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
+        let (run, _) = try await store.beginOrResume(record, tenant: tenant)
         let counts = LiveValue((moved: 0, conflicts: 0))
-        let objects = services.objects
-        let scope = kind == "backfill-scope" ? collection : nil
+        var stale: [ItemProblem] = []
         var failure: KelterError?
         do throws(KelterError) {
             try await ProgressLine(terminal: terminal) { _ in "\(counts.value.moved) documents moved" }
-                .during { () throws(KelterError) in
-                    var position: RowID?
-                    repeat {
-                        guard !Task.isCancelled else {
-                            throw KelterError(.interrupted, "The run was interrupted.", fix: "Repeat the command.")
-                        }
-                        let result = try await step(position, run)
-                        for upload in result.uploads { try objects.setCollection(scope, of: upload) }
-                        counts.update { $0 = ($0.moved + result.moved.count, $0.conflicts + result.conflicts.count) }
-                        position = result.last
-                    } while position != nil
-                }
+                .during { () throws(KelterError) in try await move(run, counts) }
+            stale = try await updateMetadata(run)
         } catch {
             failure = error
         }
-        let (moved, conflicts) = counts.value
-        let (status, reason) = (
-            failure.map { $0.code == .interrupted ? RunStatus.interrupted : .failed } ?? .succeeded,
-            failure?.description
-        )
-        try await uncancelled { () throws(KelterError) in
-            try await store.finishRun(
-                run,
-                status: status,
-                totals: .object([("moved", .int(moved)), ("conflicts", .int(conflicts))]),
-                error: reason,
-                tenant: tenant
-            )
-        }
+        try await finish(run, counts.value, failure: failure)
         await store.close()
-        if let failure { throw failure }
+        if let failure {
+            terminal.note("run \(run): \(counts.value.moved) documents moved so far")
+            throw failure
+        }
+        report(run, counts.value, stale, terminal)
+        return stale.isEmpty ? .done : .someItemsFailed
+    }
+
+    private func move(
+        _ run: RowID,
+        _ counts: LiveValue<(moved: Int, conflicts: Int)>
+    ) async throws(KelterError) {
+        var position: RowID?
+        repeat {
+            guard !Task.isCancelled else {
+                throw KelterError(.interrupted, "The run was interrupted.", fix: "Repeat the command to complete it.")
+            }
+            let result = try await step(position, run)
+            counts.update { $0 = ($0.moved + result.moved.count, $0.conflicts + result.conflicts.count) }
+            position = result.last
+        } while position != nil
+    }
+
+    /// Makes the stored metadata name the new scope; what cannot be written costs no other file.
+    private func updateMetadata(_ run: RowID) async throws(KelterError) -> [ItemProblem] {
+        var problems: [ItemProblem] = []
+        for upload in try await store.movedUploads(of: run, tenant: tenant) {
+            do throws(KelterError) {
+                try objects.setCollection(scope, of: upload)
+            } catch {
+                problems.append(
+                    ItemProblem(externalID: upload.externalID, code: error.code.rawValue, detail: error.detail)
+                )
+            }
+        }
+        return problems
+    }
+
+    private func finish(
+        _ run: RowID,
+        _ counts: (moved: Int, conflicts: Int),
+        failure: KelterError?
+    ) async throws(KelterError) {
+        let status = failure.map { $0.code == .interrupted ? RunStatus.interrupted : .failed } ?? .succeeded
+        let (store, tenant, reason) = (store, tenant, failure?.description)
+        do throws(KelterError) {
+            try await uncancelled { () throws(KelterError) in
+                try await store.finishRun(
+                    run,
+                    status: status,
+                    totals: .object([("moved", .int(counts.moved)), ("conflicts", .int(counts.conflicts))]),
+                    error: reason,
+                    tenant: tenant
+                )
+            }
+        } catch {
+            throw failure ?? error
+        }
+    }
+
+    private func report(
+        _ run: RowID,
+        _ counts: (moved: Int, conflicts: Int),
+        _ stale: [ItemProblem],
+        _ terminal: Terminal
+    ) {
+        var lines = [
+            "\(counts.moved) documents moved, \(counts.conflicts) left because of a conflict. Run \(run)"
+                + (scope == nil ? "." : "; `kelter backfill-scope --undo \(run)` takes it back.")
+        ]
+        lines += stale.map { "stored metadata not updated: \($0.externalID): \($0.code): \($0.detail)" }
         terminal.print(
             json: .object([
-                ("run_id", .string(run.description)), ("moved", .int(moved)), ("conflicts", .int(conflicts)),
+                ("run_id", .string(run.description)), ("moved", .int(counts.moved)),
+                ("conflicts", .int(counts.conflicts)), ("metadata_failures", .array(stale.map(\.json))),
             ]),
-            text: "\(moved) documents moved, \(conflicts) left because of a conflict. Run \(run)"
-                + (scope == nil ? "." : "; `kelter backfill-scope --undo \(run)` takes it back.")
+            text: lines.joined(separator: "\n")
         )
-        return .done
     }
 }

@@ -37,8 +37,8 @@ struct BackupCommand: ExecutableCommand {
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
         let services = try Services()
         let owner = try await services.unverifiedStore(connections: 1, role: .owner)
-        try await owner.applyRegistry()
         if let record {
+            if try await !owner.canRecordBackups() { try await owner.applyRegistry() }
             try await owner.recordBackup(kind: "external", location: record, bytes: nil, begun: 0)
             await owner.close()
             terminal.print(
@@ -59,6 +59,8 @@ struct BackupCommand: ExecutableCommand {
         )
         let bytes = try await ProgressLine(terminal: terminal) { _ in "\(spoken(bytes: dump.size)) dumped" }
             .during { () throws(KelterError) in try await dump.run() }
+        // The table of backups comes with a migration, which must not run before there is a backup.
+        if try await !owner.canRecordBackups() { try await owner.applyRegistry() }
         let seconds = Int((clock.now - start).milliseconds / 1000) + 1
         try await owner.recordBackup(kind: "pg_dump", location: dump.path, bytes: bytes, begun: seconds)
         await owner.close()
@@ -131,6 +133,10 @@ private struct Dump: Sendable {
     /// - Throws: ``KelterError`` with ``ErrorCode/backupFailed``.
     func run() async throws(KelterError) -> Int {
         do throws(KelterError) {
+            // All tenants' documents are in it: nobody else may read it, from the first byte on.
+            let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 else { throw failure("the file cannot be made", String(cString: strerror(errno))) }
+            close(descriptor)
             let dumped = try await Self.output(
                 [program, "--format=custom", "--no-password", "--file=\(partial)", "--dbname=\(connection)"],
                 password: password
@@ -138,7 +144,7 @@ private struct Dump: Sendable {
             guard dumped.status == 0 else { throw failure("pg_dump ended with \(dumped.status)", dumped.output) }
             let restore = program.hasSuffix("pg_dump") ? program.dropLast("pg_dump".count) + "pg_restore" : "pg_restore"
             let listed = try await Self.output([restore, "--list", partial], password: nil)
-            guard listed.status == 0, listed.output.contains("TABLE DATA") else {
+            guard listed.status == 0, listed.output.contains("Archive created") else {
                 throw failure("the dump cannot be read back", listed.output)
             }
             let bytes = size
@@ -164,7 +170,7 @@ private struct Dump: Sendable {
             .backupFailed,
             "The backup failed, \(what): \(shortened(line)).",
             subject: path,
-            fix: "Use a pg_dump that is not older than the server, with --pg-dump."
+            fix: "Correct the address, or name a pg_dump that is not older than the server with --pg-dump."
         )
     }
 
@@ -173,7 +179,13 @@ private struct Dump: Sendable {
         _ arguments: [String],
         password: String?
     ) async throws(KelterError) -> (status: Int32, output: String) {
-        let environment = ChildProcess.cleanEnvironment + (password.map { ["PGPASSWORD=\($0)"] } ?? [])
+        // What libpq reads from this process's environment counts for the address as well.
+        let inherited = currentEnvironment().filter {
+            $0.key.hasPrefix("PG") && (password == nil || $0.key != "PGPASSWORD") || $0.key == "HOME"
+        }
+        let environment =
+            ChildProcess.cleanEnvironment.filter { !$0.hasPrefix("HOME=") }
+            + inherited.map { "\($0.key)=\($0.value)" } + (password.map { ["PGPASSWORD=\($0)"] } ?? [])
         let pipe = try ChildProcess.makePipe()
         let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
         defer {

@@ -53,7 +53,7 @@ struct LegacyWorkflowsCommand: ParsableCommand {
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
             let store = try await Services().unverifiedStore(connections: 1, role: .owner)
             // The record of the backup is kept in a table of the shared schema.
-            try await store.applyRegistry()
+            try await store.prepareRegistry()
             let backups = try await store.backUpLegacyWorkflows(schema: schema, to: out, isReplacing: replace)
             await store.close()
             terminal.print(

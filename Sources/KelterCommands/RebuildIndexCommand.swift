@@ -45,25 +45,18 @@ struct RebuildIndexCommand: ExecutableCommand {
             )
         }
         let services = try Services()
-        let settings = services.settings.index
         // The second connection watches the build.
         let store = try await services.store(connections: 2, role: .owner)
         try await gate.check(store)
-        let request = IndexRequest(
-            kind: settings.kind == .hnsw
-                ? .hnsw(m: settings.m, efConstruction: settings.efConstruction) : .ivfflat(lists: settings.lists),
-            allowsFallback: allowFallback,
-            tenants: try await store.knownTenants(),
-            memoryLimit: settings.maintenanceMemory ?? localMemoryLimit(services),
-            efSearch: settings.efSearch,
-            probes: settings.probes,
-            acceptedRecall: acceptedRecall
-        )
+        var request = services.indexRequest(tenants: try await store.knownTenants())
+        request.allowsFallback = allowFallback
+        request.acceptedRecall = acceptedRecall
+        let wanted = request
         let progress = LiveValue<IndexProgress?>(nil)
         let report = try await ProgressLine(terminal: terminal) { elapsed in
             Self.line(progress.value, elapsed: elapsed)
         }.during { () throws(KelterError) in
-            try await store.rebuildVectorIndex(request) { step in progress.update { $0 = step } }
+            try await store.rebuildVectorIndex(wanted) { step in progress.update { $0 = step } }
         }
         await store.close()
         terminal.print(
@@ -71,11 +64,6 @@ struct RebuildIndexCommand: ExecutableCommand {
             text: (report.lines + ["\(report.rows) vectors in \(spoken(report.duration))"]).joined(separator: "\n")
         )
         return .done
-    }
-
-    /// A quarter of the machine's memory where the server is on it; of another machine nothing is known.
-    private func localMemoryLimit(_ services: Services) -> Int? {
-        services.settings.isDatabaseConfigured ? nil : sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 4
     }
 
     private static func line(_ progress: IndexProgress?, elapsed: Duration) -> String {
@@ -101,5 +89,28 @@ struct RebuildIndexCommand: ExecutableCommand {
             ("replaced", .array(report.replaced.map { .string($0) })),
             ("notes", .array(report.notes.map { .string($0) })),
         ])
+    }
+}
+
+extension Services {
+    /// The vector index that the settings ask for.
+    ///
+    /// - Parameter tenants: Whose vectors may be looked at to verify it.
+    /// - Returns: The request.
+    func indexRequest(tenants: [Tenant]) -> IndexRequest {
+        let index = settings.index
+        return IndexRequest(
+            kind: index.kind == .hnsw
+                ? .hnsw(m: index.m, efConstruction: index.efConstruction) : .ivfflat(lists: index.lists),
+            tenants: tenants,
+            memoryLimit: index.maintenanceMemory ?? localMemoryLimit,
+            efSearch: index.efSearch,
+            probes: index.probes
+        )
+    }
+
+    /// A quarter of the machine's memory where the server is on it; of another machine nothing is known.
+    private var localMemoryLimit: Int? {
+        settings.isDatabaseConfigured ? nil : sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 4
     }
 }

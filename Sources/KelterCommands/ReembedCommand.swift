@@ -165,8 +165,9 @@ extension ReembedCommand {
             }
         if target != .current, work.progress.failures.isEmpty {
             terminal.note("building the vector index of the space that stands by")
-            let owner = try await current.unverifiedStore(connections: 1, role: .owner)
-            try await owner.indexStandby(hnsw: services.hnsw)
+            let owner = try await current.unverifiedStore(connections: 2, role: .owner)
+            let index = current.indexRequest(tenants: tenants)
+            try await owner.indexStandby(index)
             await owner.close()
         }
         let requests = stages.embeddings.statistics.requests
@@ -205,6 +206,9 @@ extension ReembedCommand {
             "\(figures.documents) documents with \(figures.chunks) chunks embedded by \(profile.model) into \(space); "
                 + "\(requests) requests."
         ]
+        lines += figures.resumedRuns.map {
+            "The interrupted run \($0) was completed; --restart does all documents again."
+        }
         if figures.embeddingsEmpty > 0 { lines.append("\(figures.embeddingsEmpty) chunks got no vector.") }
         if figures.changed > 0 { lines.append("\(figures.changed) documents changed meanwhile and were left alone.") }
         lines += figures.failures.map { "failed: \($0.externalID): \($0.code): \($0.detail)" }
@@ -217,7 +221,9 @@ extension ReembedCommand {
                 ("target", .string(target == .current ? "current" : "standby")),
                 ("documents", .int(figures.documents)), ("chunks", .int(figures.chunks)),
                 ("embeddings_empty", .int(figures.embeddingsEmpty)), ("changed", .int(figures.changed)),
-                ("embedding_requests", .int(requests)), ("failures", .array(figures.failures.map(\.json))),
+                ("embedding_requests", .int(requests)),
+                ("resumed_runs", .array(figures.resumedRuns.map { .string($0.description) })),
+                ("failures", .array(figures.failures.map(\.json))),
             ]),
             text: lines.joined(separator: "\n")
         )

@@ -43,9 +43,11 @@ extension Services {
         return store
     }
 
-    /// Asks the endpoint for its models, which costs nothing: whatever it answers, short of a server's error, it is there.
+    /// Asks the endpoint for its models, which costs nothing: whatever it answers, short of a refused key or a server's
+    /// error, it is there.
     ///
-    /// - Throws: ``KelterError`` with ``ErrorCode/embeddingUnreachable`` or ``ErrorCode/embeddingServerError``.
+    /// - Throws: ``KelterError`` with ``ErrorCode/embeddingUnreachable``, ``ErrorCode/embeddingUnauthorised`` or
+    ///   ``ErrorCode/embeddingServerError``.
     func checkEndpoint() async throws(KelterError) {
         var base = (settings.endpointBaseURL ?? embeddings.status().baseURL ?? "")[...]
         while base.hasSuffix("/") { base.removeLast() }
@@ -55,6 +57,14 @@ extension Services {
             reply = try await HTTPExchange("GET", base + "/models", headers: key, timeout: .seconds(2)).send()
         } catch {
             throw KelterError(.embeddingUnreachable, error.message, subject: "LITELLM_BASE_URL", fix: error.fix)
+        }
+        guard reply.status != 401, reply.status != 403 else {
+            throw KelterError(
+                .embeddingUnauthorised,
+                "The embedding endpoint refuses the key with HTTP status \(reply.status).",
+                subject: "LITELLM_MASTER_KEY",
+                fix: "Set LITELLM_MASTER_KEY to a key of that endpoint."
+            )
         }
         guard reply.status < 500 else {
             throw KelterError(

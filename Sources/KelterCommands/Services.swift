@@ -76,6 +76,13 @@ struct Services: Sendable {
         return provisioned
     }
 
+    /// The database for commands about tenants, which need no vector space.
+    ///
+    /// - Throws: ``KelterError`` of the server.
+    func registryStore() async throws(KelterError) -> Store {
+        settings.isDatabaseConfigured ? try await unverifiedStore() : try await store()
+    }
+
     /// Creates what is missing of the embedded server's roles, registry, vector space and default tenants.
     ///
     /// - Throws: ``KelterError`` of the server.

@@ -19,7 +19,7 @@ struct BootstrapPublicTenantCommand: ExecutableCommand {
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
         let store = try await Services().unverifiedStore(role: .owner)
-        try await store.applyRegistry()
+        try await store.prepareRegistry()
         let isChanged = try await store.bootstrapPublicTenant(domain: domain)
         await store.close()
         terminal.print(
@@ -78,7 +78,7 @@ struct CreateTenantCommand: ExecutableCommand {
             domains: domain.map { [$0] } ?? []
         )
         let store = try await Services().unverifiedStore(role: .owner)
-        try await store.applyRegistry()
+        try await store.prepareRegistry()
         let isChanged = try await store.createTenant(record)
         await store.close()
         terminal.print(
@@ -104,7 +104,7 @@ struct ListTenantsCommand: ExecutableCommand {
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        let store = try await Services().unverifiedStore()
+        let store = try await Services().registryStore()
         let records = try await store.tenants()
         await store.close()
         terminal.print(

@@ -103,15 +103,22 @@ struct VectorSpaceCommand: ParsableCommand {
             abstract: "Searches the space that stands by from now on; the searched one stands by."
         )
 
+        @Flag(
+            name: .customLong("allow-missing"),
+            help: "Switch although chunks would lose their vector; words still find them."
+        )
+        var allowMissing = false
+
         @OptionGroup var common: CommonOptions
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
             let store = try await owner()
-            let space = try await store.switchSpaces()
+            let (space, missing) = try await store.switchSpaces(allowsMissing: allowMissing)
             await store.close()
             terminal.print(
-                json: .object([("current", space.json)]),
-                text: "The space of \(space.model) is searched now. Set EMBEDDINGS_MODEL_PRIMARY=\(space.model) and "
+                json: .object([("current", space.json), ("missing", .int(missing))]),
+                text: (missing > 0 ? "\(missing) chunks have no vector now. " : "")
+                    + "The space of \(space.model) is searched now. Set EMBEDDINGS_MODEL_PRIMARY=\(space.model) and "
                     + "EMBEDDINGS_DIM=\(space.dimension) for every process; `kelter vector-space switch` takes it back."
             )
             return .done

@@ -48,6 +48,7 @@ package enum LegacySchema {
     package static func workflows(schema: String) -> String {
         """
         CREATE SCHEMA \(schema);
+        CREATE TABLE public.customers_domain (id bigint PRIMARY KEY, domain text, tenant_id bigint);
         CREATE TABLE \(schema).django_migrations (id bigint PRIMARY KEY, app text, name text);
         CREATE TABLE \(schema).workflows_workflowtemplate (id bigint PRIMARY KEY, name text, created_at timestamptz);
         CREATE TABLE \(schema).workflows_workflowstep (id bigint PRIMARY KEY,

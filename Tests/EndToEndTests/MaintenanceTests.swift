@@ -55,15 +55,30 @@ struct MaintenanceTests {
                     """
                 ) == 0
             )
-            let metadata = try world.objectJSON(
-                try #require(uploaded["documents"]?[0]?["meta_json"]?.string ?? uploaded["meta_json"]?.string)
+            let metadataPath = try #require(
+                uploaded["documents"]?[0]?["meta_json"]?.string ?? uploaded["meta_json"]?.string
             )
+            let metadata = try world.objectJSON(metadataPath)
             #expect(metadata["collection_id"] == .string(collection))
             let found = try await world.kelter("query", "Ein Brief.", "--collection", collection, "--json")
             #expect(found.output.contains("Ein Brief."))
 
             let run = try #require(try applied.json["run_id"]?.string)
-            let undone = try await world.kelter("backfill-scope", "--undo", run, "--json")
+            // Metadata that cannot be written is told, and costs nothing else.
+            let broken = world.home + "/objects/" + metadataPath
+            try FileManager.default.moveItem(atPath: broken, toPath: broken + ".away")
+            let partly = try await KelterProcess.run(
+                ["backfill-scope", "--undo", run, "--json"],
+                environment: world.environment
+            )
+            #expect(try partly.exitCode == 1 && partly.json["moved"] == .int(6), "\(partly.messages)")
+            #expect(try partly.json["metadata_failures"]?.array?.count == 1)
+            try FileManager.default.moveItem(atPath: broken + ".away", toPath: broken)
+            #expect(try await world.rows(Self.scopes) == before)
+            let anew = try await KelterProcess.run(rule + ["--apply"], environment: world.environment)
+            let second = try #require(try anew.json["run_id"]?.string)
+            #expect(second != run)
+            let undone = try await world.kelter("backfill-scope", "--undo", second, "--json")
             #expect(try undone.json["moved"] == .int(6), "\(undone.messages)")
             #expect(try await world.rows(Self.scopes) == before)
             for (arguments, code) in [
@@ -92,6 +107,8 @@ struct MaintenanceTests {
             let path = try #require(try result.json["location"]?.string)
             #expect(try FileManager.default.contentsOfDirectory(atPath: world.home + "/dumps").count == 1)
             #expect(try result.json["bytes"]?.int ?? 0 > 1000)
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
             #expect(
                 try await world.rows("SELECT kind, location, bytes IS NOT NULL FROM public.backups") == [
                     ["pg_dump", path, "t"]

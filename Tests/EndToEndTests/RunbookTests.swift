@@ -244,7 +244,8 @@ struct RunbookTests {
             now = try await failures()
             #expect(now["migrations"]?.contains("kelter migrate-schemas --shared") == true)
             let superuser = ["create-tenant-superuser", "--schema=dev", "--username=a", "--email=b"]
-            for (command, kind) in [(superuser, "tenant"), (["worker"], "shared")] {
+            let another = ["create-tenant", "--schema=dev7"]
+            for (command, kind) in [(superuser, "tenant"), (["worker"], "shared"), (another, "shared")] {
                 let refused = try await KelterProcess.run(
                     command,
                     environment: world.environment.merging(["DJANGO_SUPERUSER_PASSWORD": "x"]) { $1 }

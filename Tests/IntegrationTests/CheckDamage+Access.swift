@@ -56,10 +56,10 @@ extension CheckDamage {
         ),
         CheckDamage(
             "a table of somebody's without protection",
-            "CREATE TABLE public.notes (tenant_id uuid NOT NULL)",
+            "CREATE TABLE rag.notes (tenant_id uuid NOT NULL)",
             failed: ["row-level-security"],
-            detail: "public.notes: row level security is off",
-            fix: "kelter migrate-schemas --shared",
+            detail: "rag.notes: row level security is off",
+            fix: "kelter schema apply",
             isRepaired: false
         ),
         CheckDamage(

@@ -58,7 +58,7 @@ extension CheckDamage {
                 + " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 1)",
             warned: ["vector-index"],
             detail: "temporary fallback",
-            fix: rebuild
+            fix: "RAG_INDEX_KIND=HNSW kelter rebuild-rag-index"
         ),
         CheckDamage(
             "the vector index is not valid",

@@ -202,8 +202,8 @@ struct IsolationCallTests {
                 }
             }
             let comparison = try await store.compareSpaces(samples: 1000, tenant: us)
-            let own = try await store.unnormalisedVectors(tenant: us)
-            #expect(comparison.samples > 0 && comparison.samples <= own.all)
+            let own = try await store.contents(of: us).embeddings
+            #expect(comparison.samples > 0 && comparison.samples <= own)
             #expect(try await store.normaliseVectors(after: nil, tenant: us).report == NormalisationReport())
 
             let rule = ScopeRule(externalIDPrefix: "secret")

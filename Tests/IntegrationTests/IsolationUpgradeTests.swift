@@ -78,7 +78,7 @@ struct IsolationUpgradeTests {
     func exchange() async throws {
         try await IsolationWorld.with { world in
             let owner = try world.database.roleStore(.owner)
-            _ = try await owner.switchSpaces()
+            _ = try await owner.switchSpaces(allowsMissing: false)
             try await owner.applySchema()
             let links = try await world.links()
             #expect(Set(links.map(\.child)).isSuperset(of: ["rag.embeddings", "rag_standby.embeddings"]))

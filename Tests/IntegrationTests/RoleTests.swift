@@ -102,6 +102,80 @@ struct RoleTests {
         }
     }
 
+    @Test("what else lies in a tenant's schema stays with its owner")
+    func neighbours() async throws {
+        try await TemporaryDatabase.with { database in
+            let django = database.name + "_django"
+            try await database.store.runScript(
+                """
+                CREATE ROLE \(django) LOGIN;
+                CREATE SCHEMA acme AUTHORIZATION \(django);
+                CREATE TABLE acme.django_migrations (id int);
+                CREATE TABLE acme.projects_project (id int);
+                ALTER TABLE acme.django_migrations OWNER TO \(django);
+                ALTER TABLE acme.projects_project OWNER TO \(django);
+                CREATE TABLE public.customers_domain (id int, tenant_id bigint)
+                """
+            )
+            try await database.store.applyRoles()
+            let owner = try store(database, .owner)
+            try await owner.applyRegistry()
+            _ = try await owner.createTenant(
+                TenantRecord(tenant: Fixture.tenant, schema: "acme", name: "Acme", domains: [])
+            )
+            try await database.store.applyRoles()
+            var configuration = database.store.configuration
+            configuration.url += (configuration.url.contains("?") ? "&" : "?") + "user=" + django
+            let older = try Store(configuration: configuration)
+            #expect(try await older.rows("SELECT * FROM acme.projects_project").isEmpty)
+            try await older.runScript("CREATE TABLE acme.projects_task (id int)")
+            #expect(
+                try await database.store.rows(
+                    "SELECT relname FROM pg_class WHERE relowner = 'kelter_owner'::regrole AND relkind = 'r' AND relnamespace = 'acme'::regnamespace ORDER BY 1"
+                ) == [["kelter_migrations"], ["users"]]
+            )
+            let application = try store(database, .application)
+            let record = try #require(try await application.tenant(schema: "acme"))
+            _ = try await application.user("nobody", of: record)
+            let results = try await application.databaseChecks(tenants: [Fixture.tenant])
+            #expect(results.filter { $0.status != .ok }.map(\.name) == [])
+            for each in [older, owner, application] { await each.close() }
+            try await database.store.runScript("DROP SCHEMA acme CASCADE; DROP OWNED BY \(django); DROP ROLE \(django)")
+        }
+    }
+
+    @Test("a vector space in a tenant's schema opens nothing else in it, in whatever order they are made")
+    func tenantSpace() async throws {
+        for isSpaceFirst in [true, false] {
+            try await TemporaryDatabase.with(appliesSchema: false) { database in
+                try await database.store.applyRoles()
+                var configuration = try store(database, .owner).configuration
+                configuration.schema = "tenant_x"
+                let owner = try Store(configuration: configuration)
+                try await owner.applyRegistry()
+                let record = TenantRecord(tenant: Fixture.tenant, schema: "tenant_x", name: "X", domains: [])
+                if isSpaceFirst { try await owner.applySchema() }
+                _ = try await owner.createTenant(record)
+                try await owner.applySchema()
+                configuration.url = try store(database, .application).configuration.url
+                let application = try Store(configuration: configuration)
+                configuration.url = try store(database, .reader).configuration.url
+                let reader = try Store(configuration: configuration)
+                for (store, statement) in [
+                    (application, "INSERT INTO tenant_x.users (username, email, password) VALUES ('a', 'b', 'c')"),
+                    (application, "DELETE FROM tenant_x.kelter_migrations"), (reader, "SELECT * FROM tenant_x.users"),
+                    (application, "UPDATE tenant_x.vector_space SET model = 'x'"),
+                ] {
+                    let error = await #expect(throws: KelterError.self) { try await store.runScript(statement) }
+                    #expect(error?.message.contains("42501") == true, "\(statement)")
+                }
+                let results = try await application.databaseChecks(tenants: [Fixture.tenant])
+                #expect(results.filter { $0.status != .ok }.map(\.name) == [])
+                for each in [owner, application, reader] { await each.close() }
+            }
+        }
+    }
+
     @Test("a search by words uses its index under row level security")
     func lexicalIndex() async throws {
         try await TemporaryDatabase.with { database in

@@ -158,7 +158,6 @@ extension ErrorCode {
     package static let vectorSpaceMissing = Self("VECTOR_SPACE_MISSING")
     package static let vectorSpaceIncomplete = Self("VECTOR_SPACE_INCOMPLETE")
     package static let maintenanceBusy = Self("MAINTENANCE_BUSY")
-    package static let checkFailed = Self("CHECK_FAILED")
 }
 
 extension ErrorCode {
@@ -181,7 +180,7 @@ extension ErrorCode {
             .maintenanceBusy:
             .refused
         case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid,
-            .smokeFailed, .migrationFailed, .migrationNotDerivable, .indexNotVerified, .checkFailed:
+            .smokeFailed, .migrationFailed, .migrationNotDerivable, .indexNotVerified:
             .someItemsFailed
         case .interrupted:
             .interrupted

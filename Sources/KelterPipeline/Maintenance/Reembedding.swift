@@ -42,6 +42,8 @@ package struct Reembedding: Sendable {
         /// Documents that changed while their vectors were computed, and were left alone.
         package var changed = 0
         package var failures: [ItemProblem] = []
+        /// Interrupted runs that were taken up again: what they had done is not done twice.
+        package var resumedRuns: [RowID] = []
     }
 
     /// Documents that are embedded together.
@@ -85,7 +87,8 @@ package struct Reembedding: Sendable {
     /// - Throws: ``KelterError`` that ended the run; repeating the call goes on.
     package func run(_ request: Request, tenant: Tenant) async throws(KelterError) -> RowID {
         let record = RunRecord(id: newRowID(), kind: "reembed", arguments: arguments(request))
-        let (run, _) = try await store.beginOrResume(record, restarts: request.restarts, tenant: tenant)
+        let (run, isResumed) = try await store.beginOrResume(record, restarts: request.restarts, tenant: tenant)
+        if isResumed { update { $0.resumedRuns.append(run) } }
         let failuresBefore = progress.failures.count
         var end: KelterError?
         do throws(KelterError) {

@@ -7,6 +7,12 @@ package struct ItemProblem: Equatable, Sendable {
     package let code: String
     package let detail: String
 
+    package init(externalID: String, code: String, detail: String) {
+        self.externalID = externalID
+        self.code = code
+        self.detail = detail
+    }
+
     /// The problem as a failure in a report.
     package var json: JSONValue {
         .object([("external_id", .string(externalID)), ("code", .string(code)), ("detail", .string(detail))])

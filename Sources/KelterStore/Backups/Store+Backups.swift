@@ -43,6 +43,15 @@ extension Store {
         }
     }
 
+    /// Whether there is a table to record backups in.
+    package func canRecordBackups() async throws(KelterError) -> Bool {
+        try await reporting { () async throws(DatabaseFailure) in
+            try await session { connection throws(DatabaseFailure) in
+                try connection.query("SELECT to_regclass('public.backups') IS NOT NULL").bool(0, 0) == true
+            }
+        }
+    }
+
     /// The newest recorded backup; `nil` when there is none, or no table to record one in.
     package func latestBackup() async throws(KelterError) -> BackupRecord? {
         try await reporting { () async throws(DatabaseFailure) in

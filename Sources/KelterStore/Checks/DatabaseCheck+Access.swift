@@ -20,7 +20,8 @@ extension DatabaseCheck {
                 FROM pg_policy, unnest(ARRAY[pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)]) e
                 WHERE polrelid = c.oid AND polpermissive GROUP BY polname, polcmd, polroles, polqual
             ) p ON true
-            WHERE n.nspname IN ($1, 'public') AND c.relkind IN ('r', 'p') ORDER BY 1, 5
+            WHERE c.relkind IN ('r', 'p') AND (n.nspname = $1 AND a.atttypid = 'uuid'::regtype
+                OR n.nspname = 'public' AND c.relname = 'api_keys') ORDER BY 1, 5
             """,
             [.text(scope.schema.name)]
         )
@@ -165,9 +166,11 @@ extension Connection {
                         AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             LEFT JOIN pg_roles a ON a.rolname = $2 LEFT JOIN pg_roles r ON r.rolname = $3
-            WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
+            WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname = ANY ($4)
             """,
-            [.text(scope.schema.name), .text(names.app), .text(names.reader)]
+            [
+                .text(scope.schema.name), .text(names.app), .text(names.reader), .texts(StoreSchema.allTableNames),
+            ]
         )
         var problems: [String] = []
         for (column, name) in [names.app, names.reader].enumerated() where rows.bool(0, column) == true {

@@ -32,7 +32,8 @@ extension DatabaseCheck {
         guard dimension == scope.dimension else {
             return .failed(
                 "\(scope.schema.name).embeddings holds vectors of \(dimension) dimensions, not \(scope.dimension)",
-                fix: "Set EMBEDDINGS_MODEL and EMBEDDINGS_DIM to that vector space, or RAG_VECTOR_SCHEMA to another."
+                fix:
+                    "Set EMBEDDINGS_MODEL_PRIMARY and EMBEDDINGS_DIM to that vector space, or RAG_VECTOR_SCHEMA to another."
             )
         }
         return .ok("\(present.count) tables in \(scope.schema.name), vectors of \(scope.dimension) dimensions")
@@ -142,7 +143,7 @@ extension DatabaseCheck {
             missing.remove(at: place)
             if rows.bool(row, 3) != true {
                 problems.append("\(name) of \(relation) is not validated")
-                statements.append("ALTER TABLE \(relation) VALIDATE CONSTRAINT \(name)")
+                statements += unforced("VALIDATE CONSTRAINT \(name)", on: relation, scope)
             }
         }
         let absent = try connection.query(
@@ -153,10 +154,11 @@ extension DatabaseCheck {
         problems += unborn.map { "there is no table \($0)" }
         for table in missing where !unborn.contains(table) {
             problems.append("\(table) does not reference collections by (tenant_id, collection_id)")
-            statements.append(
-                "ALTER TABLE \(scope.schema).\(table) ADD CONSTRAINT \(table)_collection_fk "
-                    + "FOREIGN KEY (tenant_id, collection_id) REFERENCES \(scope.schema).collections (tenant_id, id) "
-                    + "DEFERRABLE"
+            statements += unforced(
+                "ADD CONSTRAINT \(table)_collection_fk FOREIGN KEY (tenant_id, collection_id) REFERENCES "
+                    + "\(scope.schema).collections (tenant_id, id) DEFERRABLE",
+                on: "\(scope.schema).\(table)",
+                scope
             )
         }
         guard problems.isEmpty else {
@@ -167,5 +169,13 @@ extension DatabaseCheck {
             )
         }
         return .ok("three rows: \(scopedTables.joined(separator: ", ")) reference collections")
+    }
+
+    /// A change that validates rows, with the policies out of the way: they would hide the rows from their owner, and
+    /// nothing would be validated.
+    private static func unforced(_ change: String, on relation: String, _ scope: CheckScope) -> [String] {
+        let tables = [relation, "\(scope.schema).collections"]
+        return tables.map { "ALTER TABLE \($0) NO FORCE ROW LEVEL SECURITY" } + ["ALTER TABLE \(relation) \(change)"]
+            + tables.map { "ALTER TABLE \($0) FORCE ROW LEVEL SECURITY" }
     }
 }

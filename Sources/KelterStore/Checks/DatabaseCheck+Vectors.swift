@@ -113,7 +113,10 @@ extension DatabaseCheck {
             return .failed("\(definition) leaves rows out", fix: CheckScope.rebuildIndex)
         }
         guard method == "hnsw" else {
-            return .warning("\(definition) is a temporary fallback for HNSW", fix: CheckScope.rebuildIndex)
+            return .warning(
+                "\(definition) is a temporary fallback for HNSW",
+                fix: "Run 'RAG_INDEX_KIND=HNSW kelter rebuild-rag-index'."
+            )
         }
         // pgvector's own defaults hold for what the definition does not name.
         let m = options.first { $0.hasPrefix("m=") } ?? "m=16"

@@ -13,6 +13,7 @@ package enum RoleScript {
     package static func sql(schema: String) throws(KelterError) -> String {
         let schema = try SQLIdentifier(schema: schema)
         let names = DatabaseRole.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        let spaceTables = StoreSchema.allTableNames.map { "'\($0)'" }.joined(separator: ", ")
         let (owner, application) = (DatabaseRole.owner.rawValue, DatabaseRole.application.rawValue)
         return """
             -- The roles of kelter: \(owner) owns, \(application) reads and writes, \(DatabaseRole.reader.rawValue) reads.
@@ -43,49 +44,53 @@ package enum RoleScript {
                 END LOOP;
                 EXECUTE format('GRANT CREATE ON DATABASE %I TO \(owner)', current_database());
                 GRANT USAGE, CREATE ON SCHEMA public TO \(owner);
-                -- To hand objects over one must be a member of the new owner.
-                IF NOT pg_has_role(current_user, '\(owner)', 'MEMBER') THEN
+                -- To hand objects over one must be able to become the new owner; since version 16 that is a right of its own.
+                IF NOT pg_has_role(current_user, '\(owner)',
+                        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
                     EXECUTE format('GRANT \(owner) TO %I', current_user);
                 END IF;
 
                 CREATE SCHEMA IF NOT EXISTS \(schema);
-                FOR item IN
-                    SELECT n.oid, n.nspname FROM pg_namespace n
-                    WHERE n.nspowner <> '\(owner)'::regrole AND (n.nspname = '\(schema.name)'
-                        OR n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL)
-                LOOP
-                    EXECUTE format('ALTER SCHEMA %I OWNER TO \(owner)', item.nspname);
-                END LOOP;
+                -- Only kelter's own tables are handed over: what else lies beside them stays with its owner.
                 FOR item IN
                     SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind IN ('r', 'p') AND c.relowner <> '\(owner)'::regrole
-                        AND (n.nspname = '\(schema.name)'
-                            OR n.nspname = 'public' AND c.relname IN ('tenants', 'domains', 'api_keys', 'backups',
-                                'legacy_backups', 'kelter_migrations')
-                            OR n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL)
+                    WHERE c.relkind IN ('r', 'p') AND c.relowner <> '\(owner)'::regrole AND CASE
+                        WHEN n.nspname = '\(schema.name)' AND c.relname IN (\(spaceTables)) THEN true
+                        WHEN n.nspname = 'public' THEN c.relname IN ('tenants', 'domains', 'api_keys', 'backups',
+                            'legacy_backups', 'kelter_migrations')
+                            AND EXISTS (SELECT FROM pg_class k WHERE k.relnamespace = n.oid AND k.relname = 'kelter_migrations')
+                        ELSE c.relname IN ('users', 'kelter_migrations')
+                            AND EXISTS (SELECT FROM pg_class k WHERE k.relnamespace = n.oid AND k.relname = 'kelter_migrations')
+                            OR c.relname LIKE 'workflows\\_workflow%'
+                    END
                 LOOP
                     EXECUTE format('ALTER TABLE %s OWNER TO \(owner)', item.relation);
                 END LOOP;
-                -- Schemas of the older system: its tables stay with their owner, but for those that a migration drops.
                 FOR item IN
-                    SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind = 'r' AND n.nspname <> 'public' AND n.nspowner <> '\(owner)'::regrole
-                        AND (c.relname = 'django_migrations' OR c.relname LIKE 'workflows\\_workflow%')
+                    SELECT n.nspname AS name, NOT EXISTS (
+                            SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm')
+                                AND c.relowner <> '\(owner)'::regrole
+                        ) AS is_own
+                    FROM pg_namespace n
+                    WHERE n.nspowner <> '\(owner)'::regrole AND n.nspname <> 'public'
+                        AND (n.nspname = '\(schema.name)' OR EXISTS (
+                            SELECT FROM pg_class k WHERE k.relnamespace = n.oid AND k.relkind = 'r'
+                                AND (k.relname IN ('kelter_migrations', 'django_migrations')
+                                    OR k.relname LIKE 'workflows\\_workflow%')
+                        ))
                 LOOP
-                    -- With the option, so that the owner can let the application in.
-                    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO \(owner) WITH GRANT OPTION', item.nspname);
-                END LOOP;
-                FOR item IN
-                    SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind = 'r' AND n.nspname <> 'public' AND c.relowner <> '\(owner)'::regrole
-                        AND c.relname LIKE 'workflows\\_workflow%'
-                LOOP
-                    EXECUTE format('ALTER TABLE %s OWNER TO \(owner)', item.relation);
+                    IF item.is_own THEN
+                        EXECUTE format('ALTER SCHEMA %I OWNER TO \(owner)', item.name);
+                    ELSE
+                        -- With the option, so that the owner can let the application in.
+                        EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO \(owner) WITH GRANT OPTION', item.name);
+                    END IF;
                 END LOOP;
                 FOR item IN
                     SELECT p.oid::regprocedure AS routine FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                     WHERE p.proowner <> '\(owner)'::regrole
-                        AND (n.nspname = '\(schema.name)' OR n.nspname = 'public' AND p.proname LIKE 'kelter\\_%')
+                        AND (n.nspname = '\(schema.name)' AND p.proname = 'claim_run'
+                            OR n.nspname = 'public' AND p.proname LIKE 'kelter\\_%')
                 LOOP
                     EXECUTE format('ALTER FUNCTION %s OWNER TO \(owner)', item.routine);
                 END LOOP;
@@ -109,9 +114,9 @@ package enum RoleScript {
                 item record;
             BEGIN
                 FOR item IN
-                    SELECT n.nspname AS name FROM pg_namespace n
-                    WHERE n.nspname <> 'public' AND to_regclass(format('%I.kelter_migrations', n.nspname)) IS NOT NULL
-                        AND to_regclass(format('%I.users', n.nspname)) IS NOT NULL
+                    SELECT n.nspname AS name FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
+                    JOIN pg_class u ON u.relnamespace = n.oid AND u.relname = 'users'
+                    WHERE n.nspname <> 'public' AND k.relname = 'kelter_migrations' AND k.relkind = 'r'
                 LOOP
                     EXECUTE format('GRANT USAGE ON SCHEMA %I TO \(application)', item.name);
                     EXECUTE format('GRANT SELECT ON %I.users, %I.kelter_migrations TO \(application)', item.name, item.name);

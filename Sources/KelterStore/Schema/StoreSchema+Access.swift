@@ -1,29 +1,47 @@
 package import KelterModel
 
 extension StoreSchema {
-    /// What the roles may do in the schema of a vector space; nothing where there are no such roles.
+    /// What the roles may do with the tables of a vector space; nothing where there are no such roles.
+    ///
+    /// Only these tables: the schema may be a tenant's own, with its users in it.
     static func access(_ schema: SQLIdentifier) -> String {
-        """
-        DO $$
-        BEGIN
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
-                GRANT USAGE ON SCHEMA \(schema), public TO \(DatabaseRole.application.rawValue);
-                GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(schema)
-                    TO \(DatabaseRole.application.rawValue);
-                -- It has no tenant: changing it would stop everybody's writers.
-                IF to_regclass('\(schema).vector_space') IS NOT NULL THEN
-                    REVOKE UPDATE, DELETE ON \(schema).vector_space FROM \(DatabaseRole.application.rawValue);
+        let tables = allTableNames.map { "'\($0)'" }.joined(separator: ", ")
+        return """
+            DO $$
+            DECLARE
+                relation regclass;
+                application constant text := '\(DatabaseRole.application.rawValue)';
+                reader constant text := '\(DatabaseRole.reader.rawValue)';
+                has_application constant boolean := EXISTS (SELECT FROM pg_roles WHERE rolname = application);
+                has_reader constant boolean := EXISTS (SELECT FROM pg_roles WHERE rolname = reader);
+            BEGIN
+                FOR relation IN
+                    SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE n.nspname = '\(schema.name)' AND c.relkind IN ('r', 'p') AND c.relname IN (\(tables))
+                LOOP
+                    IF has_application THEN
+                        -- What the space is of has no tenant: changing it would stop everybody's writers.
+                        EXECUTE format(
+                            'GRANT SELECT, INSERT%s ON %s TO %I',
+                            CASE WHEN relation = to_regclass('\(schema).vector_space') THEN '' ELSE ', UPDATE, DELETE' END,
+                            relation, application
+                        );
+                    END IF;
+                    IF has_reader THEN EXECUTE format('GRANT SELECT ON %s TO %I', relation, reader); END IF;
+                END LOOP;
+                IF has_application THEN
+                    EXECUTE format('GRANT USAGE ON SCHEMA \(schema), public TO %I', application);
+                    IF to_regprocedure('\(schema).claim_run(uuid[], text, interval)') IS NOT NULL THEN
+                        EXECUTE format(
+                            'GRANT EXECUTE ON FUNCTION \(schema).claim_run(uuid[], text, interval) TO %I', application
+                        );
+                    END IF;
                 END IF;
-                GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA \(schema) TO \(DatabaseRole.application.rawValue);
-            END IF;
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.reader.rawValue)') THEN
-                GRANT USAGE ON SCHEMA \(schema), public TO \(DatabaseRole.reader.rawValue);
-                GRANT SELECT ON ALL TABLES IN SCHEMA \(schema) TO \(DatabaseRole.reader.rawValue);
-            END IF;
-        END
-        $$;
+                IF has_reader THEN EXECUTE format('GRANT USAGE ON SCHEMA \(schema), public TO %I', reader); END IF;
+            END
+            $$;
 
-        """
+            """
     }
 
     /// What the roles may do with the registry in `public`, where there is one: the application looks tenants up and

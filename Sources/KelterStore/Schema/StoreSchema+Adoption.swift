@@ -139,6 +139,9 @@ extension StoreSchema {
                 IF NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f'
                         AND conrelid = format('%I.%I', '\(schema.name)', name)::regclass
                         AND confrelid = '\(schema).collections'::regclass) THEN
+                    -- The rows of all tenants are validated; the end of this script forces the policies again.
+                    EXECUTE format('ALTER TABLE \(schema).%I NO FORCE ROW LEVEL SECURITY', name);
+                    ALTER TABLE \(schema).collections NO FORCE ROW LEVEL SECURITY;
                     EXECUTE format(
                         'ALTER TABLE \(schema).%I ADD CONSTRAINT %I FOREIGN KEY (tenant_id, collection_id)'
                         ' REFERENCES \(schema).collections (tenant_id, id) DEFERRABLE', name, name || '_collection_fk'

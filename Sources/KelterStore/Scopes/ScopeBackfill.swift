@@ -33,8 +33,6 @@ package struct ScopeMove: Sendable, Equatable {
     package var moved: [RowID] = []
     /// Documents that stay, because their bytes or a name of theirs are in the other scope already.
     package var conflicts: [RowID] = []
-    /// Where the metadata of moved uploads lie, which name the collection as well.
-    package var uploads: [UploadRecord] = []
     /// The last document seen; `nil` when there are no more.
     package var last: RowID?
 }
@@ -48,6 +46,7 @@ extension Store {
     ) async throws(KelterError) -> (matching: Int, conflicts: Int) {
         let mover = ScopeMover(schema: schema, tenant: tenant, from: nil, to: collection, run: nil)
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.run("SET LOCAL statement_timeout TO 0")
             var statement = Statement()
             let condition = mover.condition(rule, in: &statement)
             let rows = try connection.query(
@@ -123,6 +122,29 @@ extension Store {
                 """
             if let position { condition += " AND d.id > \(statement.bind(.uuid(position)))" }
             return try mover.move(where: condition, limit: limit, statement, on: connection)
+        }
+    }
+
+    /// The uploads among the documents that a backfill has moved, in the order of their documents.
+    ///
+    /// - Parameters:
+    ///   - run: The backfill's run.
+    ///   - tenant: Whose run.
+    /// - Returns: Where their metadata lie.
+    /// - Throws: ``KelterError`` of the database.
+    package func movedUploads(of run: RowID, tenant: Tenant) async throws(KelterError) -> [UploadRecord] {
+        let schema = schema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT i.document_id FROM \(schema).run_items i JOIN \(schema).uploads u
+                    ON u.tenant_id = i.tenant_id AND u.document_id = i.document_id
+                WHERE i.run_id = $1 AND i.tenant_id = $2 AND i.outcome = 'updated'
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            )
+            let documents = (0..<rows.count).compactMap { rows.uuid($0, 0) }
+            return try Uploads.find(documents, tenant: tenant, schema: schema, on: connection)
         }
     }
 }

@@ -24,18 +24,16 @@ struct ScopeMover: Sendable {
     }
 
     /// Whether the other scope holds the bytes or a name of document `d` already: what the guards forbid.
+    ///
+    /// One question for each guard, in the words of its index.
     func conflict(in statement: inout Statement) -> String {
-        let scope = statement.bind(.uuid(to))
+        let tenant = statement.bind(.uuid(tenant.rowID))
+        let scope = to.map { "o.collection_id = \(statement.bind(.uuid($0)))" } ?? "o.collection_id IS NULL"
+        let other = "SELECT FROM \(schema).documents o WHERE o.tenant_id = \(tenant) AND \(scope)"
         return """
-            EXISTS (
-                SELECT FROM \(schema).documents o WHERE o.tenant_id = d.tenant_id
-                    AND o.collection_id IS NOT DISTINCT FROM \(scope)
-                    AND (o.hash = d.hash OR o.external_id = d.external_id)
-            ) OR EXISTS (
-                SELECT FROM \(schema).sources s JOIN \(schema).sources o
-                    ON o.tenant_id = s.tenant_id AND o.external_id = s.external_id
-                    AND o.collection_id IS NOT DISTINCT FROM \(scope)
-                WHERE s.document_id = d.id
+            EXISTS (\(other) AND o.hash = d.hash) OR EXISTS (\(other) AND o.external_id = d.external_id) OR EXISTS (
+                SELECT FROM \(schema).sources s JOIN \(schema).sources o ON o.external_id = s.external_id
+                WHERE s.document_id = d.id AND o.tenant_id = \(tenant) AND \(scope)
             )
             """
     }
@@ -74,7 +72,6 @@ struct ScopeMover: Sendable {
             )
         }
         try update(result.moved, on: connection)
-        result.uploads = try Uploads.find(result.moved, tenant: tenant, schema: schema, on: connection)
         if let run { try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection) }
         return result
     }

@@ -9,6 +9,20 @@ extension Store {
         try await grantAccess(to: TenantRecord.publicSchema)
     }
 
+    /// Makes sure that there is a registry without migrating one: creates it where there is none, and refuses one that
+    /// lacks migrations of this program, which are to run by themselves and behind their gate.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/migrationsPending``, and as ``applyRegistry()``.
+    package func prepareRegistry() async throws(KelterError) {
+        let isThere = try await reporting { () async throws(DatabaseFailure) in
+            try await session { connection throws(DatabaseFailure) in
+                try connection.query("SELECT to_regclass('public.tenants') IS NOT NULL").bool(0, 0) == true
+            }
+        }
+        guard isThere else { return try await applyRegistry() }
+        try await requireMigrations(.shared, schema: TenantRecord.publicSchema)
+    }
+
     /// Makes sure that there is the public tenant and that a domain leads to it; the runbook's
     /// `bootstrap_public_tenant`.
     ///

@@ -7,33 +7,40 @@ extension Store {
     /// tables, and are refused when their model is another. Nothing is copied: the tables change their schemas. Needs
     /// the owner's role.
     ///
-    /// - Returns: The space that is searched now.
-    /// - Throws: ``KelterError`` with ``ErrorCode/vectorSpaceMissing``, ``ErrorCode/vectorSpaceIncomplete`` when chunks
-    ///   have a vector now and would have none, or ``ErrorCode/databaseError`` when the locks cannot be had in time.
-    package func switchSpaces() async throws(KelterError) -> StandbySpace {
+    /// - Parameter allowsMissing: Whether chunks that have a vector now may have none afterwards; words still find them.
+    /// - Returns: The space that is searched now, and the chunks that have lost their vector.
+    /// - Throws: ``KelterError`` with ``ErrorCode/vectorSpaceMissing``, ``ErrorCode/vectorSpaceIncomplete``,
+    ///   ``ErrorCode/maintenanceBusy`` beside another switch, or ``ErrorCode/databaseError`` when the locks cannot be had
+    ///   in time.
+    package func switchSpaces(allowsMissing: Bool) async throws(KelterError) -> (space: StandbySpace, missing: Int) {
         guard let space = try await standbySpace() else { throw try Self.standbyMissing(standbySchema) }
         let (schema, standby) = (schema, try standbySchema)
-        try await reporting { () async throws(DatabaseFailure) in
+        let missing = try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
+                // A repetition after a broken COMMIT would take the exchange back: its fate is asked for instead.
+                connection.transactionID = try connection.query("SELECT pg_current_xact_id()::text").text(0, 0)
                 try connection.lockSpaces(schema, standby)
-                let missing =
-                    try connection.query(
-                        """
-                        SELECT count(*) FROM \(schema).embeddings e
-                        WHERE NOT EXISTS (SELECT FROM \(standby).embeddings s WHERE s.chunk_id = e.chunk_id)
-                        """
-                    ).int(0, 0) ?? 0
-                guard missing == 0 else { throw .finding(Self.incomplete(space, missing: missing, in: standby)) }
+                guard try connection.standbySpace(standby) == space else {
+                    throw .finding(Self.switchedMeanwhile(schema))
+                }
+                let missing = try connection.missingChunks(schema, standby)
+                guard missing.count == 0 || allowsMissing else {
+                    throw .finding(Self.incomplete(space, missing, in: standby))
+                }
                 try connection.exchangeSpaces(schema, standby)
-            }
-            // Outside the exclusive lock: it reads all rows.
-            try await session { connection throws(DatabaseFailure) in
-                try connection.run("SET statement_timeout TO 0")
-                try connection.run("ALTER TABLE \(schema).embeddings VALIDATE CONSTRAINT embeddings_collection_fk")
-                try connection.run("SET statement_timeout TO \(configuration.statementTimeoutMilliseconds)")
+                return missing.count
             }
         }
-        return space
+        return (space, missing)
+    }
+
+    private static func switchedMeanwhile(_ schema: SQLIdentifier) -> KelterError {
+        KelterError(
+            .maintenanceBusy,
+            "Another switch was faster.",
+            subject: schema.name,
+            fix: "See 'kelter vector-space show' for what is searched now."
+        )
     }
 
     static func standbyMissing(_ standby: SQLIdentifier) -> KelterError {
@@ -45,17 +52,38 @@ extension Store {
         )
     }
 
-    private static func incomplete(_ space: StandbySpace, missing: Int, in standby: SQLIdentifier) -> KelterError {
-        KelterError(
+    private static func incomplete(
+        _ space: StandbySpace,
+        _ missing: (count: Int, tenant: RowID?),
+        in standby: SQLIdentifier
+    ) -> KelterError {
+        let tenant = missing.tenant.map { " --tenant \($0)" } ?? ""
+        return KelterError(
             .vectorSpaceIncomplete,
-            "\(missing) chunks have no vector of the model \(shortened(space.model)) yet.",
+            "\(missing.count) chunks have no vector of the model \(shortened(space.model)) yet.",
             subject: standby.name,
-            fix: "Run 'kelter reembed --model \(shortened(space.model)) --dimension \(space.dimension)' first."
+            fix:
+                "Run 'kelter reembed\(tenant) --model \(shortened(space.model)) --dimension \(space.dimension)' first, "
+                + "or let words alone find them with --allow-missing."
         )
     }
 }
 
 extension Connection {
+    /// The chunks whose vectors would be gone, and one of their tenants.
+    fileprivate func missingChunks(
+        _ schema: SQLIdentifier,
+        _ standby: SQLIdentifier
+    ) throws(DatabaseFailure) -> (count: Int, tenant: RowID?) {
+        let rows = try query(
+            """
+            SELECT count(*), min(e.tenant_id::text)::uuid FROM \(schema).embeddings e
+            WHERE NOT EXISTS (SELECT FROM \(standby).embeddings s WHERE s.chunk_id = e.chunk_id)
+            """
+        )
+        return (rows.int(0, 0) ?? 0, rows.uuid(0, 1))
+    }
+
     /// Keeps everybody else out of both spaces until the transaction ends, and shows the owner all tenants' rows.
     fileprivate func lockSpaces(_ schema: SQLIdentifier, _ standby: SQLIdentifier) throws(DatabaseFailure) {
         try run(
@@ -65,6 +93,7 @@ extension Connection {
             -- The row that every writer reads first comes first: whoever waits for it holds nothing else.
             LOCK TABLE \(schema).vector_space, \(schema).chunks, \(schema).embeddings, \(standby).vector_space,
                 \(standby).embeddings IN ACCESS EXCLUSIVE MODE;
+            ALTER TABLE \(schema).collections NO FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(schema).chunks NO FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(schema).embeddings NO FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(standby).embeddings NO FORCE ROW LEVEL SECURITY
@@ -78,7 +107,19 @@ extension Connection {
             """
             UPDATE \(standby).embeddings s SET collection_id = c.collection_id
                 FROM \(schema).chunks c WHERE c.id = s.chunk_id AND s.collection_id IS DISTINCT FROM c.collection_id;
-            ALTER TABLE \(schema).embeddings DROP CONSTRAINT embeddings_collection_fk;
+            DO $$
+            DECLARE
+                item record;
+            BEGIN
+                -- The older system's has a name of its own.
+                FOR item IN
+                    SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = '\(schema).embeddings'::regclass
+                        AND confrelid = '\(schema).collections'::regclass
+                LOOP
+                    EXECUTE format('ALTER TABLE \(schema).embeddings DROP CONSTRAINT %I', item.conname);
+                END LOOP;
+            END
+            $$;
             CREATE SCHEMA \(between);
             ALTER TABLE \(schema).embeddings SET SCHEMA \(between);
             ALTER TABLE \(schema).vector_space SET SCHEMA \(between);
@@ -89,7 +130,8 @@ extension Connection {
             DROP SCHEMA \(between);
             ALTER TABLE \(schema).embeddings ADD CONSTRAINT embeddings_collection_fk
                 FOREIGN KEY (tenant_id, collection_id)
-                REFERENCES \(schema).collections (tenant_id, id) DEFERRABLE NOT VALID;
+                REFERENCES \(schema).collections (tenant_id, id) DEFERRABLE;
+            ALTER TABLE \(schema).collections FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(schema).chunks FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(schema).embeddings FORCE ROW LEVEL SECURITY;
             ALTER TABLE \(standby).embeddings FORCE ROW LEVEL SECURITY

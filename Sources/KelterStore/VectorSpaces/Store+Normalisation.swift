@@ -29,6 +29,8 @@ extension Store {
         let schema = schema
         let dimension = configuration.dimension
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            // The next vectors may lie behind any number of good ones, and each goes through the index.
+            try connection.run("SET LOCAL statement_timeout TO 0")
             // Locked, because an ingestion may replace a row at the same time.
             let rows = try connection.query(
                 """
@@ -60,21 +62,6 @@ extension Store {
             )
             report.removed = try VectorStaging.deleteEmpty(from: schema, tenant: tenant, on: connection)
             return (report, last)
-        }
-    }
-
-    /// How many of a tenant's vectors are off length 1 by more than 1e-6, and how many there are.
-    package func unnormalisedVectors(tenant: Tenant) async throws(KelterError) -> (off: Int, all: Int) {
-        let schema = schema
-        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
-            let rows = try connection.query(
-                """
-                SELECT count(*) FILTER (WHERE abs(public.vector_norm(embedding) - 1) > 1e-6), count(*)
-                FROM \(schema).embeddings WHERE tenant_id = $1
-                """,
-                [.uuid(tenant.rowID)]
-            )
-            return (rows.int(0, 0) ?? 0, rows.int(0, 1) ?? 0)
         }
     }
 }

@@ -36,7 +36,9 @@ extension Store {
                 UPDATE \(schema).runs SET status = 'running', finished_at = NULL, error = NULL
                 WHERE id = (
                     SELECT id FROM \(schema).runs
-                    WHERE tenant_id = $1 AND kind = $2 AND arguments = $3 AND status <> 'succeeded' AND NOT $4
+                    WHERE tenant_id = $1 AND kind = $2 AND arguments = $3 AND NOT $4
+                        -- A run that got to its end, with failures or without, is not taken up again.
+                        AND status IN ('running', 'interrupted', 'failed')
                     ORDER BY queued_at DESC LIMIT 1
                 )
                 RETURNING id
@@ -62,7 +64,7 @@ extension Store {
     ///   - target: Where the vectors go.
     ///   - run: The run; a document that it has recorded as updated is left out.
     ///   - position: The last document seen; `nil` at the beginning.
-    ///   - limit: How many documents at most.
+    ///   - limit: How many documents at most; fewer when they have more than 2,048 chunks together.
     ///   - tenant: Whose documents.
     /// - Returns: Documents in the order of their identifiers.
     /// - Throws: ``KelterError`` of the database.
@@ -77,9 +79,12 @@ extension Store {
         let schema = schema
         let condition = try condition(selection, target: target)
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.run("SET LOCAL statement_timeout TO 0")
             let rows = try connection.query(
                 """
-                SELECT d.id, d.generation, d.external_id, d.collection_id, d.title FROM \(schema).documents d
+                SELECT d.id, d.generation, d.external_id, d.collection_id, d.title,
+                    (SELECT count(*) FROM \(schema).chunks c WHERE c.document_id = d.id)
+                FROM \(schema).documents d
                 WHERE \(condition) AND d.id > coalesce($4, '00000000-0000-0000-0000-000000000000'::uuid)
                     AND NOT EXISTS (
                         SELECT FROM \(schema).run_items i
@@ -93,8 +98,11 @@ extension Store {
                 ]
             )
             var documents: [StoredDocument] = []
+            var chunks = 0
             for row in 0..<rows.count {
                 guard let id = rows.uuid(row, 0), let name = rows.text(row, 2) else { continue }
+                chunks += rows.int(row, 5) ?? 0
+                if !documents.isEmpty, chunks > Self.chunksPerGroup { break }
                 documents.append(
                     StoredDocument(
                         id: id,
@@ -110,6 +118,9 @@ extension Store {
         }
     }
 
+    /// What is embedded and stored together is bounded by this, whatever the size of the documents.
+    private static let chunksPerGroup = 2048
+
     /// How many documents a run has yet to recompute, and their chunks.
     package func countToEmbed(
         _ selection: DocumentSelection,
@@ -120,6 +131,7 @@ extension Store {
         let schema = schema
         let condition = try condition(selection, target: target)
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.run("SET LOCAL statement_timeout TO 0")
             let rows = try connection.query(
                 """
                 SELECT count(DISTINCT d.id), count(c.id) FROM \(schema).documents d

@@ -32,17 +32,7 @@ extension Store {
         let standby = try standbySchema
         return try await reporting { () async throws(DatabaseFailure) in
             try await session { connection throws(DatabaseFailure) in
-                let rows = try connection.query(
-                    """
-                    SELECT atttypmod FROM pg_attribute
-                    WHERE attrelid = to_regclass($1) AND attname = 'embedding' AND NOT attisdropped
-                    """,
-                    [.text("\(standby).embeddings")]
-                )
-                guard rows.count > 0, let dimension = rows.int(0, 0),
-                    let model = try VectorSpaceModel(schema: standby).read(on: connection)
-                else { return nil }
-                return StandbySpace(model: model, dimension: dimension)
+                try connection.standbySpace(standby)
             }
         }
     }
@@ -97,22 +87,29 @@ extension Store {
 
     /// Builds the vector index of the space that stands by, where it is missing.
     ///
-    /// Not concurrently: nothing searches it yet, and no ingestion writes to it.
+    /// As ``rebuildVectorIndex(_:progress:)`` does: whoever replaces or deletes documents meanwhile does not wait.
     ///
-    /// - Parameter hnsw: The parameters of the index.
-    /// - Throws: ``KelterError`` of the database.
-    package func indexStandby(hnsw: StoreSchema.HNSW) async throws(KelterError) {
+    /// - Parameters:
+    ///   - request: What to build and what to use for it.
+    ///   - progress: Called at each step.
+    /// - Throws: ``KelterError`` with ``ErrorCode/vectorSpaceMissing``, and as for the current space.
+    package func indexStandby(
+        _ request: IndexRequest,
+        progress: @escaping @Sendable (IndexProgress) -> Void = { _ in }
+    ) async throws(KelterError) {
+        guard let space = try await standbySpace() else { throw try Self.standbyMissing(standbySchema) }
+        try request.kind.validate()
         let standby = try standbySchema
-        try await runTransactionScript(
-            """
-            BEGIN;
-            CREATE INDEX IF NOT EXISTS embeddings_embedding_hnsw ON \(standby).embeddings
-                USING hnsw (embedding public.vector_cosine_ops)
-                WITH (m = \(hnsw.m), ef_construction = \(hnsw.efConstruction));
-            COMMIT;
-            ANALYZE \(standby).embeddings
-            """
-        )
+        let rebuild = IndexRebuild(schema: standby, dimension: space.dimension, request: request, progress: progress)
+        try await reporting { () async throws(DatabaseFailure) in
+            let present = try await session { connection throws(DatabaseFailure) in
+                try VectorIndex.list(standby, on: connection)
+            }
+            if present.contains(where: \.isValid) { return }
+            _ = try await pool.withConnection { connection throws(DatabaseFailure) in
+                try rebuild.run(on: connection)
+            }.get()
+        }
     }
 
     /// Removes the space that stands by, with its vectors.
@@ -131,5 +128,22 @@ extension Store {
             """
         )
         return true
+    }
+}
+
+extension Connection {
+    /// The space in this schema; `nil` when there is none.
+    func standbySpace(_ standby: SQLIdentifier) throws(DatabaseFailure) -> StandbySpace? {
+        let rows = try query(
+            """
+            SELECT atttypmod FROM pg_attribute
+            WHERE attrelid = to_regclass($1) AND attname = 'embedding' AND NOT attisdropped
+            """,
+            [.text("\(standby).embeddings")]
+        )
+        guard rows.count > 0, let dimension = rows.int(0, 0),
+            let model = try VectorSpaceModel(schema: standby).read(on: self)
+        else { return nil }
+        return StandbySpace(model: model, dimension: dimension)
     }
 }

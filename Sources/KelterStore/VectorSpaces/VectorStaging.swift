@@ -2,6 +2,9 @@ import KelterModel
 
 /// The temporary table `kelter_vectors`, from which one statement overwrites any number of vectors.
 enum VectorStaging {
+    /// What one insertion into a large HNSW index may take on a slow disk.
+    static let millisecondsPerVector: Int64 = 100
+
     struct Row: Sendable {
         let chunk: RowID
         var inputHash: ContentHash?

@@ -7,10 +7,13 @@ struct VectorWriter: Sendable {
     let targetSchema: SQLIdentifier
     let dimension: Int
     let model: String?
+    /// How long one statement may take, apart from the time for its rows.
+    let statementTimeoutMilliseconds: Int64
 
     init(store: Store, target: EmbeddingTarget) throws(KelterError) {
         schema = store.schema
         model = store.configuration.model
+        statementTimeoutMilliseconds = store.configuration.statementTimeoutMilliseconds
         switch target {
         case .current:
             targetSchema = store.schema
@@ -29,6 +32,11 @@ struct VectorWriter: Sendable {
         tenant: Tenant,
         on connection: isolated Connection
     ) throws(DatabaseFailure) -> Set<RowID> {
+        let chunks = documents.reduce(0) { $0 + $1.vectors.count }
+        try connection.run(
+            "SET LOCAL statement_timeout TO "
+                + "\(statementTimeoutMilliseconds + Int64(chunks) * VectorStaging.millisecondsPerVector)"
+        )
         try VectorSpaceModel(schema: targetSchema).check(model, stamps: isCurrent, on: connection)
         let unchanged = try unchanged(documents, tenant: tenant, on: connection)
         let written = documents.filter { unchanged.contains($0.document.id) }

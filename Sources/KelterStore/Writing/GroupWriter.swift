@@ -54,8 +54,10 @@ struct GroupWriter: Sendable {
     /// Takes the advisory locks and notes the transaction's identifier, by which its fate can be asked for later.
     private func lock(_ keys: [GuardKey], on connection: isolated Connection) throws(DatabaseFailure) {
         let chunks = group.reduce(0) { $0 + ($1.content?.count ?? 0) }
-        // 100 ms is what one insertion into a large HNSW index may take on a slow disk.
-        try connection.run("SET LOCAL statement_timeout TO \(statementTimeoutMilliseconds + Int64(chunks) * 100)")
+        try connection.run(
+            "SET LOCAL statement_timeout TO "
+                + "\(statementTimeoutMilliseconds + Int64(chunks) * VectorStaging.millisecondsPerVector)"
+        )
         let rows = try connection.query(
             """
             SELECT pg_current_xact_id()::text, count(*)
