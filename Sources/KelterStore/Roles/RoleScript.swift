@@ -19,7 +19,6 @@ package enum RoleScript {
             -- The roles of kelter: \(owner) owns, \(application) reads and writes, \(DatabaseRole.reader.rawValue) reads.
             BEGIN;
             SET LOCAL client_min_messages TO warning;
-            SELECT pg_advisory_xact_lock(\(StoreSchema.advisoryKey));
             CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
             CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
 
@@ -28,6 +27,7 @@ package enum RoleScript {
                 name text;
                 item record;
             BEGIN
+                PERFORM pg_advisory_xact_lock(\(StoreSchema.advisoryKey));
                 FOREACH name IN ARRAY ARRAY[\(names)] LOOP
                     BEGIN
                         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
@@ -41,9 +41,15 @@ package enum RoleScript {
                         EXECUTE format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEROLE', name);
                     END IF;
                     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), name);
+                    -- Everybody has it unless it was taken away; only then must it be one's own to give.
+                    IF NOT has_schema_privilege(name, 'public', 'USAGE') THEN
+                        EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', name);
+                    END IF;
                 END LOOP;
                 EXECUTE format('GRANT CREATE ON DATABASE %I TO \(owner)', current_database());
-                GRANT USAGE, CREATE ON SCHEMA public TO \(owner);
+                IF NOT has_schema_privilege('\(owner)', 'public', 'CREATE') THEN
+                    GRANT CREATE ON SCHEMA public TO \(owner);
+                END IF;
                 -- To hand objects over one must be able to become the new owner; since version 16 that is a right of its own.
                 IF NOT pg_has_role(current_user, '\(owner)',
                         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN

@@ -30,14 +30,14 @@ extension StoreSchema {
                     IF has_reader THEN EXECUTE format('GRANT SELECT ON %s TO %I', relation, reader); END IF;
                 END LOOP;
                 IF has_application THEN
-                    EXECUTE format('GRANT USAGE ON SCHEMA \(schema), public TO %I', application);
+                    EXECUTE format('GRANT USAGE ON SCHEMA \(schema) TO %I', application);
                     IF to_regprocedure('\(schema).claim_run(uuid[], text, interval)') IS NOT NULL THEN
                         EXECUTE format(
                             'GRANT EXECUTE ON FUNCTION \(schema).claim_run(uuid[], text, interval) TO %I', application
                         );
                     END IF;
                 END IF;
-                IF has_reader THEN EXECUTE format('GRANT USAGE ON SCHEMA \(schema), public TO %I', reader); END IF;
+                IF has_reader THEN EXECUTE format('GRANT USAGE ON SCHEMA \(schema) TO %I', reader); END IF;
             END
             $$;
 
@@ -53,13 +53,11 @@ extension StoreSchema {
                 RETURN;
             END IF;
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.application.rawValue)') THEN
-                GRANT USAGE ON SCHEMA public TO \(DatabaseRole.application.rawValue);
                 GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
                     TO \(DatabaseRole.application.rawValue);
                 GRANT SELECT, INSERT, UPDATE, DELETE ON public.api_keys TO \(DatabaseRole.application.rawValue);
             END IF;
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(DatabaseRole.reader.rawValue)') THEN
-                GRANT USAGE ON SCHEMA public TO \(DatabaseRole.reader.rawValue);
                 GRANT SELECT ON public.tenants, public.domains, public.kelter_migrations
                     TO \(DatabaseRole.reader.rawValue);
             END IF;
