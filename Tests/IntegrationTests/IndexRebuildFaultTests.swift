@@ -17,7 +17,7 @@ struct IndexRebuildFaultTests {
                 let rebuild = Task { try await fixture.store.rebuildVectorIndex(IndexRequest()) }
                 try await fixture.waitForBuild()
                 try await fixture.store.runScript(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()"
                 )
                 return await rebuild.result
             }

@@ -86,7 +86,9 @@ struct IndexRebuildFixture {
                 "SET statement_timeout TO 0; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT pg_sleep(600)"
             )
         }
-        try await store.waitUntil("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        try await store.waitUntil(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        )
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         holding.cancel()
@@ -98,7 +100,7 @@ struct IndexRebuildFixture {
     /// Returns when a build has done its work and waits for the snapshot of another session.
     func waitForBuild() async throws {
         try await store.waitUntil(
-            "SELECT count(*) FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'"
+            "SELECT count(*) FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots' AND datname = current_database()"
         )
     }
 }

@@ -11,17 +11,7 @@ extension Connection {
         _ sql: String,
         _ receive: (UnsafeRawBufferPointer) throws(DatabaseFailure) -> Void
     ) throws(DatabaseFailure) {
-        try checkSignal()
-        try send { PQsendQuery($0, sql) }
-        try waitForResult()
-        guard let answer = PQgetResult(handle) else { throw lost() }
-        guard PQresultStatus(answer) == PGRES_COPY_OUT else {
-            let failure = Self.failure(answer)
-            PQclear(answer)
-            _ = try finish()
-            throw failure
-        }
-        PQclear(answer)
+        try beginCopy(sql, PGRES_COPY_OUT)
         do throws(DatabaseFailure) {
             try receivePieces(receive)
         } catch {

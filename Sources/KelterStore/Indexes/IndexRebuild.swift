@@ -157,7 +157,8 @@ extension IndexRebuild {
         }
         // The unfinished index of somebody else's build is not a left-over.
         let builds = try connection.query(
-            "SELECT count(*) FROM pg_stat_progress_create_index WHERE relid = to_regclass($1)",
+            "SELECT count(*) FROM pg_stat_progress_create_index "
+                + "WHERE relid = to_regclass($1) AND datname = current_database()",
             [.text(table)]
         )
         if builds.int(0, 0) != 0 { throw busy("Another session builds an index on \(scope).") }

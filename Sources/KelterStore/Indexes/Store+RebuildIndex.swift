@@ -48,7 +48,8 @@ extension Store {
                     let rows = try connection.query(
                         """
                         SELECT phase, tuples_done, tuples_total, blocks_done, blocks_total
-                        FROM pg_stat_progress_create_index WHERE relid = to_regclass($1)
+                        FROM pg_stat_progress_create_index
+                        WHERE relid = to_regclass($1) AND datname = current_database()
                         """,
                         [.text(table)]
                     )
