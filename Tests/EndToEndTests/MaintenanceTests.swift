@@ -156,6 +156,13 @@ struct MaintenanceTests {
             #expect(busy.exitCode == 4 && busy.messages.contains("TENANT_BUSY"), "\(busy.messages)")
             try await world.database.store.runScript("UPDATE rag.runs SET lease_until = NULL")
 
+            // What somebody else keeps in the schema was not confirmed, and holds everything back.
+            try await world.database.store.runScript("CREATE TABLE dev2.projects_project (id int)")
+            let shared = try await world.kelter("delete-tenant", "--schema", "dev2", "--confirm", "dev2")
+            #expect(shared.exitCode == 4 && shared.messages.contains("projects_project"), "\(shared.messages)")
+            #expect(try await world.count("SELECT count(*) FROM public.tenants") == 3)
+            try await world.database.store.runScript("DROP TABLE dev2.projects_project")
+
             let gone = try await world.kelter("delete_tenant", "--schema", "dev2", "--confirm", "dev2")
             #expect(gone.exitCode == 0, "\(gone.messages)")
             #expect(try await world.rows(other) == before)

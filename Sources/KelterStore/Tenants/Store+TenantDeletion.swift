@@ -42,11 +42,12 @@ extension Store {
 
     /// Removes a tenant for good: its rows in the vector space, its keys, its schema and its entry in the registry.
     ///
-    /// One transaction: afterwards the tenant is there as before or gone. Needs the owner's role.
+    /// One transaction: afterwards the tenant is there as before or gone. A schema goes only with kelter's own tables in
+    /// it: what others keep there is not part of what was counted and confirmed. Needs the owner's role.
     ///
     /// - Parameter record: The tenant.
     /// - Throws: ``KelterError`` with ``ErrorCode/tenantBusy`` while a worker holds a run of it, and
-    ///   ``ErrorCode/tenantConflict`` when its schema holds a vector space, which others may use.
+    ///   ``ErrorCode/tenantConflict`` when its schema holds other tables, such as a vector space.
     package func deleteTenant(_ record: TenantRecord) async throws(KelterError) {
         let (schema, tenant) = (schema, record.tenant)
         let own = try SQLIdentifier(schema: record.schema, subject: "--schema")
@@ -56,20 +57,16 @@ extension Store {
                 """
                 SELECT (SELECT count(*) FROM \(schema).runs WHERE tenant_id = $1 AND status = 'running'
                         AND lease_until > clock_timestamp()),
-                    to_regclass($2) IS NOT NULL
+                    count(*), min(c.relname::text)
+                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                    AND c.relname NOT IN ('users', 'kelter_migrations')
                 """,
-                [.uuid(tenant.rowID), .text("\(own).embeddings")]
+                [.uuid(tenant.rowID), .text(own.name)]
             )
             if let active = rows.int(0, 0), active > 0 { throw .finding(Self.busy(record, active)) }
-            if rows.bool(0, 1) == true {
-                throw .finding(
-                    KelterError(
-                        .tenantConflict,
-                        "The schema \(record.schema) holds a vector space, which goes with it.",
-                        subject: record.schema,
-                        fix: "Move the vector space to another schema, or drop it by hand first."
-                    )
-                )
+            if let others = rows.int(0, 1), others > 0, let name = rows.text(0, 2) {
+                throw .finding(Self.shared(record, others, such: name))
             }
             // Documents take chunks, vectors and sources with them, runs their items.
             for table in ["documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log"] {
@@ -77,8 +74,19 @@ extension Store {
             }
             try connection.execute("DELETE FROM public.api_keys WHERE tenant_id = $1", [.uuid(tenant.rowID)])
             try connection.execute("DELETE FROM public.tenants WHERE id = $1", [.uuid(tenant.rowID)])
-            try connection.run("DROP SCHEMA IF EXISTS \(own) CASCADE")
+            try connection.run(
+                "DROP TABLE IF EXISTS \(own).users, \(own).kelter_migrations; DROP SCHEMA IF EXISTS \(own)"
+            )
         }
+    }
+
+    private static func shared(_ record: TenantRecord, _ others: Int, such name: String) -> KelterError {
+        KelterError(
+            .tenantConflict,
+            "The schema \(record.schema) holds \(others) tables that are not kelter's, such as \(shortened(name)).",
+            subject: record.schema,
+            fix: "Move or drop them by hand first."
+        )
     }
 
     private static func busy(_ record: TenantRecord, _ runs: Int) -> KelterError {
