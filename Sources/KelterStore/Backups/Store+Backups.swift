@@ -47,7 +47,7 @@ extension Store {
     package func canRecordBackups() async throws(KelterError) -> Bool {
         try await reporting { () async throws(DatabaseFailure) in
             try await session { connection throws(DatabaseFailure) in
-                try connection.query("SELECT to_regclass('public.backups') IS NOT NULL").bool(0, 0) == true
+                try connection.hasTable("public.backups")
             }
         }
     }
@@ -56,7 +56,7 @@ extension Store {
     package func latestBackup() async throws(KelterError) -> BackupRecord? {
         try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
-                guard try connection.query("SELECT to_regclass('public.backups') IS NOT NULL").bool(0, 0) == true else {
+                guard try connection.hasTable("public.backups") else {
                     return nil
                 }
                 let rows = try connection.query(

@@ -162,6 +162,11 @@ extension Connection {
     func execute(_ sql: String, _ parameters: [Parameter] = []) throws(DatabaseFailure) -> Int {
         try query(sql, parameters).affected
     }
+
+    /// Whether there is a table or view of this name, which may be qualified.
+    func hasTable(_ name: String) throws(DatabaseFailure) -> Bool {
+        try query("SELECT to_regclass($1) IS NOT NULL", [.text(name)]).bool(0, 0) == true
+    }
 }
 
 extension Connection {

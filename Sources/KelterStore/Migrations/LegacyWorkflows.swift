@@ -50,7 +50,7 @@ extension Store {
                     var counts: [LegacyTableCount] = []
                     for table in LegacyWorkflows.tables {
                         let rows =
-                            try connection.hasTable(table, in: identifier)
+                            try connection.hasTable("\(identifier).\(table)")
                             ? try connection.query("SELECT count(*) FROM \(identifier).\(table)").int(0, 0) : nil
                         counts.append(LegacyTableCount(table: table, rows: rows))
                     }
@@ -112,10 +112,6 @@ extension Connection {
         }
     }
 
-    fileprivate func hasTable(_ table: String, in schema: SQLIdentifier) throws(DatabaseFailure) -> Bool {
-        try query("SELECT to_regclass($1) IS NOT NULL", [.text("\(schema).\(table)")]).bool(0, 0) ?? false
-    }
-
     fileprivate func backUpLegacyTables(
         _ schema: SQLIdentifier,
         to directory: String,
@@ -123,7 +119,7 @@ extension Connection {
     ) throws(DatabaseFailure) -> [LegacyBackup] {
         try checkLegacyLedger()
         var written: [(table: String, file: BackupFile)] = []
-        for table in LegacyWorkflows.tables where try hasTable(table, in: schema) {
+        for table in LegacyWorkflows.tables where try hasTable("\(schema).\(table)") {
             let file = try BackupFile(directory: directory, name: LegacyWorkflows.fileName(of: table))
             try copyOut(try legacyCopy(table, schema: schema)) { (piece) throws(DatabaseFailure) in
                 try file.append(piece)

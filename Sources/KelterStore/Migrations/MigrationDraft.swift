@@ -152,7 +152,7 @@ extension Connection {
 
     /// Gives the tenants' schemas the registry that they refer to, where there is none; rolled back with everything else.
     private func prepareRegistry() throws(DatabaseFailure) {
-        guard try query("SELECT to_regclass('public.tenants') IS NULL").bool(0, 0) == true else { return }
+        guard try !hasTable("public.tenants") else { return }
         for migration in MigrationSet.embedded(.shared).migrations {
             try run("SET LOCAL search_path TO public, pg_temp")
             try run(migration.sql)

@@ -13,7 +13,7 @@ extension Store {
         let keys = try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
                 var keys: [String] = []
-                if try connection.query("SELECT to_regclass('public.tenants') IS NOT NULL").bool(0, 0) == true {
+                if try connection.hasTable("public.tenants") {
                     let rows = try connection.query(
                         "SELECT key FROM public.tenants WHERE schema_name <> 'public' ORDER BY key"
                     )

@@ -16,7 +16,7 @@ extension Store {
     package func prepareRegistry() async throws(KelterError) {
         let isThere = try await reporting { () async throws(DatabaseFailure) in
             try await session { connection throws(DatabaseFailure) in
-                try connection.query("SELECT to_regclass('public.tenants') IS NOT NULL").bool(0, 0) == true
+                try connection.hasTable("public.tenants")
             }
         }
         guard isThere else { return try await applyRegistry() }
@@ -100,7 +100,7 @@ extension Store {
     private func tenants(_ condition: String, _ parameters: [Parameter]) async throws(KelterError) -> [TenantRecord] {
         try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
-                guard try connection.query("SELECT to_regclass('public.domains') IS NOT NULL").bool(0, 0) == true else {
+                guard try connection.hasTable("public.domains") else {
                     throw .finding(
                         KelterError(
                             .schemaMissing,
