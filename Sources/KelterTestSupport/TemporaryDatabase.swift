@@ -41,7 +41,13 @@ package struct TemporaryDatabase: Sendable {
         )
         try await administrator.runScript("CREATE DATABASE \(name)")
         let url = replacingDatabase(of: server, with: name)
-        let configuration = StoreConfiguration(url: url, dimension: dimension, poolSize: poolSize)
+        // What a test prepares by itself waits for the processes of all the others; the built binary has its own setting.
+        let configuration = StoreConfiguration(
+            url: url,
+            dimension: dimension,
+            poolSize: poolSize,
+            statementTimeout: .seconds(300)
+        )
         let database = TemporaryDatabase(url: url, name: name, store: try Store(configuration: configuration))
         let result: Result<Value, any Error>
         do {

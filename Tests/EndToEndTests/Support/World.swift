@@ -36,6 +36,8 @@ struct World {
                 environment: [
                     "RAG_DATABASE_URL": database.url, "LITELLM_BASE_URL": endpoint.baseURL,
                     "KELTER_HOME": directory + "/home", "KELTER_PARTS": TestServer.partsDirectory,
+                    // Dozens of tests share two cores and one server.
+                    "RAG_STATEMENT_TIMEOUT_MS": "120000",
                 ]
             )
             try await body(world)
