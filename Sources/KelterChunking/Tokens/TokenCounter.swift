@@ -46,12 +46,14 @@ package enum Tokenizers {
             guard let weightsFile else {
                 throw KelterError(
                     .partMissing,
-                    "The tokenizer \(kind.rawValue) needs the embedded model's weights file, and none is installed.",
+                    "The tokenizer \(kind) needs the embedded model's weights file, and none is installed.",
                     subject: "e5-small-q4.bin",
                     fix: "Install the embedded services (make deps), or use the tokenizer \"bytes\"."
                 )
             }
             return try XLMRobertaTokenizer(weightsFile: weightsFile)
+        case .cl100k, .o200k, .wordPiece, .file:
+            throw KelterError(.partMissing, "The tokenizer \(kind) is not installed.", subject: "\(kind)")
         }
     }
 }

@@ -105,6 +105,18 @@ extension ErrorCode {
     package static let embeddingThrottled = Self("EMBEDDING_THROTTLED")
     package static let embeddingServerError = Self("EMBEDDING_SERVER_ERROR")
     package static let embeddingReplyInvalid = Self("EMBEDDING_REPLY_INVALID")
+    package static let embeddingCountMismatch = Self("EMBEDDING_COUNT_MISMATCH")
+    package static let embeddingIndexInvalid = Self("EMBEDDING_INDEX_INVALID")
+    package static let embeddingEncodingInvalid = Self("EMBEDDING_ENCODING_INVALID")
+    package static let embeddingReplyCut = Self("EMBEDDING_REPLY_CUT")
+    package static let embeddingReplyTooLarge = Self("EMBEDDING_REPLY_TOO_LARGE")
+    package static let embeddingContentType = Self("EMBEDDING_CONTENT_TYPE")
+    package static let embeddingErrorBody = Self("EMBEDDING_ERROR_BODY")
+    package static let embeddingRedirected = Self("EMBEDDING_REDIRECTED")
+    package static let embeddingUntrusted = Self("EMBEDDING_UNTRUSTED")
+    package static let embeddingModelDrift = Self("EMBEDDING_MODEL_DRIFT")
+    package static let embeddingTruncation = Self("EMBEDDING_TRUNCATION")
+    package static let tokenizerInvalid = Self("TOKENIZER_INVALID")
 }
 
 // The chat endpoint; a search goes on without an answer.
@@ -155,6 +167,10 @@ extension ErrorCode {
     package static let indexOperatorMissing = Self("INDEX_OPERATOR_MISSING")
     package static let indexNotVerified = Self("INDEX_NOT_VERIFIED")
     package static let modelMismatch = Self("EMB_MODEL_MISMATCH")
+    package static let unknownSpace = Self("EMB_UNKNOWN_SPACE")
+    package static let unknownProfile = Self("EMB_UNKNOWN_PROFILE")
+    package static let routeConflict = Self("ROUTE_CONFLICT")
+    package static let routeInvalid = Self("ROUTE_INVALID")
     package static let vectorSpaceMissing = Self("VECTOR_SPACE_MISSING")
     package static let vectorSpaceIncomplete = Self("VECTOR_SPACE_INCOMPLETE")
     package static let maintenanceBusy = Self("MAINTENANCE_BUSY")
@@ -168,7 +184,10 @@ extension ErrorCode {
     package var exitCode: ExitCode {
         switch self {
         case .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
-            .embeddingServerError, .embeddingReplyInvalid, .embeddingRefused, .chatUnreachable, .chatTimeout,
+            .embeddingServerError, .embeddingReplyInvalid, .embeddingCountMismatch, .embeddingIndexInvalid,
+            .embeddingEncodingInvalid, .embeddingReplyCut, .embeddingReplyTooLarge, .embeddingContentType,
+            .embeddingErrorBody, .embeddingRedirected, .embeddingUntrusted, .embeddingRefused, .chatUnreachable,
+            .chatTimeout,
             .chatUnauthorised, .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid, .databaseUnavailable,
             .databaseError, .pgvectorMissing, .partMissing, .serviceStartFailed, .serviceUnreachable,
             .objectStoreFailed, .backupFailed:
@@ -177,7 +196,7 @@ extension ErrorCode {
             .tenantConflict, .apiKeysMissing, .migrationChanged, .migrationUnknown, .migrationOutOfOrder,
             .migrationsPending, .legacyRowsWithoutBackup, .legacyDuplicates, .backupRequired, .confirmationRequired,
             .tenantBusy, .indexOperatorMissing, .modelMismatch, .vectorSpaceMissing, .vectorSpaceIncomplete,
-            .maintenanceBusy:
+            .maintenanceBusy, .embeddingModelDrift, .embeddingTruncation:
             .refused
         case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid,
             .smokeFailed, .migrationFailed, .migrationNotDerivable, .indexNotVerified:
