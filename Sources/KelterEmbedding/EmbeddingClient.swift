@@ -43,11 +43,22 @@ package final class EmbeddingClient: Sendable {
     ///
     /// Cancelling the task takes its inputs out of the queue and ends requests that carry no others.
     ///
+    /// - Parameters:
+    ///   - inputs: The texts.
+    ///   - deadline: When the vectors are not wanted any more; default never.
+    ///   - progress: Told of vectors as requests end, with the positions of their inputs, on the client's thread: it must
+    ///     return at once. Also what is told belongs to a call that fails later.
+    /// - Returns: The vectors.
     /// - Throws: ``KelterError`` of the first input that failed: one of the `embedding…` codes,
     ///   ``ErrorCode/vectorDimensionMismatch``, or ``ErrorCode/interrupted`` after a cancellation or ``close()``.
-    package func embed(_ inputs: [EmbeddingInput]) async throws(KelterError) -> [UnitVector] {
+    package func embed(
+        _ inputs: [EmbeddingInput],
+        deadline: ContinuousClock.Instant? = nil,
+        progress: (@Sendable ([Int], [UnitVector]) -> Void)? = nil
+    ) async throws(KelterError) -> [UnitVector] {
         guard !inputs.isEmpty else { return [] }
-        guard case .vectors(let vectors) = try await driver.request(inputs).get() else {
+        let submission = EmbeddingDriver.Submission(inputs: inputs, deadline: deadline, progress: progress)
+        guard case .vectors(let vectors) = try await driver.request(submission).get() else {
             throw KelterError(.internalError, "Texts were answered with a contract.")
         }
         return vectors

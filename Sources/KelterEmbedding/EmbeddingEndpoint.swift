@@ -10,14 +10,21 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
     package var maximumInputs: Int
     /// Most tokens of one request, a longer single input aside; default 300,000, the cap of OpenAI's service.
     package var maximumTokensPerRequest: Int
-    /// Requests at a time; default 4.
+    /// The model that is asked while the other one is throttled or failing, if its vectors are the same; default none.
+    package var fallbackModel: String?
+    /// Whether the tokens of inputs are exact, so that a lower `usage.prompt_tokens` means a truncation; default no.
+    package var countsTokensExactly: Bool
+    /// The most requests at a time; how many there are adapts to the endpoint. Default 16.
     package var requestsInFlight: Int
     /// How often one request is sent again after a passing failure, `RAG_RETRY_ATTEMPTS`; default 3.
     package var retryAttempts: Int
     /// The first step of the exponential backoff, `RAG_RETRY_BASE_DELAY_MS`; default 50 ms.
     package var retryBaseDelay: Duration
-    /// How long one request may be put off by `Retry-After` altogether; default 10 minutes.
+    /// How long an endpoint may answer with nothing but throttles; default 10 minutes.
     package var patience: Duration
+    /// How long an endpoint that has worked may fail or be away before inputs fail; default zero: as long as the
+    /// repetitions last.
+    package var outagePatience: Duration
     /// How long a request that is not full waits for more inputs; default 50 ms.
     package var packingDelay: Duration
     /// After how long without new inputs an idle client sends a request that is not full; default 4 ms.
@@ -29,10 +36,13 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
         timeout: Duration = .seconds(20),
         maximumInputs: Int = 64,
         maximumTokensPerRequest: Int = 300_000,
-        requestsInFlight: Int = 4,
+        fallbackModel: String? = nil,
+        countsTokensExactly: Bool = false,
+        requestsInFlight: Int = 16,
         retryAttempts: Int = 3,
         retryBaseDelay: Duration = .milliseconds(50),
         patience: Duration = .seconds(600),
+        outagePatience: Duration = .zero,
         packingDelay: Duration = .milliseconds(50),
         packingPause: Duration = .milliseconds(4)
     ) {
@@ -41,10 +51,13 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
         self.timeout = timeout
         self.maximumInputs = maximumInputs
         self.maximumTokensPerRequest = maximumTokensPerRequest
+        self.fallbackModel = fallbackModel
+        self.countsTokensExactly = countsTokensExactly
         self.requestsInFlight = requestsInFlight
         self.retryAttempts = retryAttempts
         self.retryBaseDelay = retryBaseDelay
         self.patience = patience
+        self.outagePatience = outagePatience
         self.packingDelay = packingDelay
         self.packingPause = packingPause
     }
@@ -81,12 +94,21 @@ package struct EmbeddingContract: Sendable, Equatable {
     package var returnsUnitVectors: Bool
     /// The model the endpoint says it used; the alias that was asked for when it says nothing.
     package var modelName: String
+    /// The unit vectors of the two probe texts, by which a model is known again.
+    package var reference: [[Float]]
 
-    package init(encoding: EmbeddingEncoding, dimension: Int, returnsUnitVectors: Bool, modelName: String) {
+    package init(
+        encoding: EmbeddingEncoding,
+        dimension: Int,
+        returnsUnitVectors: Bool,
+        modelName: String,
+        reference: [[Float]]
+    ) {
         self.encoding = encoding
         self.dimension = dimension
         self.returnsUnitVectors = returnsUnitVectors
         self.modelName = modelName
+        self.reference = reference
     }
 }
 
@@ -102,6 +124,16 @@ package struct EmbeddingStatistics: Sendable, Equatable {
     package var retries = 0
     /// Answers that asked to wait: 429, and 503 with `Retry-After`.
     package var throttles = 0
+    /// The time in which only a throttle kept requests from being sent.
+    package var throttledTime = Duration.zero
+    /// How often requests were held back because the endpoint failed again and again.
+    package var outages = 0
+    /// Inputs answered by the fallback model.
+    package var fallbackInputs = 0
+    /// Requests of whose tokens the endpoint says it has read fewer than were sent, beyond the tolerance.
+    package var suspectedTruncations = 0
+    /// The tokens missing in them.
+    package var truncatedTokens = 0
     /// Requests divided because the endpoint refused them or did not finish them in time.
     package var splits = 0
     /// Bytes of reply bodies.

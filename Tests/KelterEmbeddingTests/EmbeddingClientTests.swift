@@ -33,13 +33,15 @@ struct EmbeddingClientTests {
         defer { endpoint.stop() }
         let client = try makeClient(endpoint)
         let contract = try await client.probe()
+        let reference = try expected(["Kelter", "Traubenmost"], dimension: 32).compactMap(\.values)
         #expect(
             contract
                 == EmbeddingContract(
                     encoding: .base64,
                     dimension: 32,
                     returnsUnitVectors: false,
-                    modelName: "test-model"
+                    modelName: "test-model",
+                    reference: reference
                 )
         )
         #expect(try await client.probe() == contract)
@@ -78,7 +80,7 @@ struct EmbeddingClientTests {
         options.latency = .milliseconds(5)
         let endpoint = try FaultInjectingEndpoint(dimension: 16, options: options)
         defer { endpoint.stop() }
-        let client = try makeClient(endpoint)
+        let client = try makeClient(endpoint) { $0.requestsInFlight = 4 }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for document in 0..<200 {
                 group.addTask {
@@ -109,19 +111,23 @@ struct EmbeddingClientTests {
         #expect(client.statistics.connections == 1)
     }
 
-    @Test("keeps the configured number of requests in flight")
+    @Test("sends more and more requests at a time to an endpoint that takes them, up to the configured number")
     func inFlight() async throws {
         var options = FaultInjectingEndpoint.Options()
         options.latency = .milliseconds(20)
         let endpoint = try FaultInjectingEndpoint(dimension: 8, options: options)
         defer { endpoint.stop() }
-        let client = try makeClient(endpoint) { $0.maximumInputs = 1 }
-        _ = try await client.embed((0..<20).map { EmbeddingInput(text: "\($0)", tokens: 1) })
-        #expect(endpoint.log.maximumInFlight == 4)
+        let client = try makeClient(endpoint) {
+            $0.maximumInputs = 1
+            $0.requestsInFlight = 7
+            $0.timeout = .seconds(60)
+        }
+        _ = try await client.embed((0..<60).map { EmbeddingInput(text: "\($0)", tokens: 1) })
+        #expect(endpoint.log.maximumInFlight == 7)
         #expect(endpoint.log.sizes.dropFirst().allSatisfy { $0 == 1 })
     }
 
-    @Test("holds requests to the token cap; a single longer input goes alone")
+    @Test("holds requests to the token cap, texts of similar length together; a single longer input goes alone")
     func tokenCap() async throws {
         let endpoint = try FaultInjectingEndpoint(dimension: 8)
         defer { endpoint.stop() }
@@ -131,7 +137,7 @@ struct EmbeddingClientTests {
         }
         let tokens = [40, 40, 40, 500, 60, 40]
         _ = try await client.embed(tokens.map { EmbeddingInput(text: "\($0)", tokens: $0) })
-        #expect(endpoint.log.sizes == [2, 2, 1, 1, 2])
+        #expect(endpoint.log.sizes == [2, 2, 2, 1, 1])
     }
 
     @Test("without inputs answers without a request")

@@ -47,7 +47,7 @@ struct EmbeddingFaultTests {
     }
 
     static let lasting: [(Fault, ErrorCode)] = [
-        (.status(429), .embeddingThrottled), (.status(500), .embeddingServerError),
+        (.status(500), .embeddingServerError),
         (.status(503), .embeddingServerError),
         (.status(425), .embeddingServerError), (.tooFewItems, .embeddingReplyInvalid),
         (.tooManyItems, .embeddingReplyInvalid), (.duplicateIndex, .embeddingReplyInvalid),
@@ -65,6 +65,21 @@ struct EmbeddingFaultTests {
             #expect(error?.fix != nil)
             #expect(client.statistics.retries == 3)
             #expect(endpoint.log.requests == 5)
+        }
+    }
+
+    @Test("a throttle is no attempt: only an endpoint that does nothing else for long ends the wait")
+    func throttledForLong() async throws {
+        try await run(.requests(1...8, .status(429)), settings: { $0.retryAttempts = 0 }) { _, client in
+            let vectors = try await client.embed(inputs)
+            #expect(try vectors == expected(texts, dimension: 16))
+            #expect(client.statistics.throttles == 8)
+        }
+        let impatient = { (settings: inout EmbeddingEndpoint) in settings.patience = .milliseconds(300) }
+        try await run(.requests(1..., .status(429)), settings: impatient) { endpoint, client in
+            #expect(await failure { try await client.embed(inputs) }?.code == .embeddingThrottled)
+            #expect(endpoint.log.requests > 2)
+            #expect(client.statistics.throttledTime > .zero)
         }
     }
 

@@ -10,7 +10,8 @@ struct RequestSchedulerTests {
         encoding: .base64,
         dimension: 2,
         returnsUnitVectors: true,
-        modelName: "m"
+        modelName: "m",
+        reference: [[1, 0], [1, 0]]
     )
 
     private func makeScheduler(_ change: (inout EmbeddingEndpoint) -> Void = { _ in }) -> RequestScheduler {
@@ -20,7 +21,7 @@ struct RequestSchedulerTests {
         change(&endpoint)
         // A fraction of 1 makes every delay the ceiling of its step.
         var scheduler = RequestScheduler(endpoint: endpoint, model: "m", dimension: 2, nextFraction: { 1 })
-        scheduler.phase = .known(contract)
+        scheduler.lanes[0].phase = .known(contract)
         return scheduler
     }
 
@@ -57,7 +58,7 @@ struct RequestSchedulerTests {
     @Test("nothing is sent before the probe, and one probe serves all")
     func probeFirst() throws {
         var scheduler = makeScheduler()
-        scheduler.phase = .unknown
+        scheduler.lanes[0].phase = .unknown
         #expect(scheduler.next(start) == .wait(until: nil))
         scheduler.submit(1, numbered(3), now: start)
         #expect(scheduler.submitProbe(2) == .init())
@@ -74,10 +75,10 @@ struct RequestSchedulerTests {
     @Test("a probe nobody waits for is ended")
     func abandonedProbe() throws {
         var scheduler = makeScheduler()
-        scheduler.phase = .unknown
+        scheduler.lanes[0].phase = .unknown
         scheduler.submit(1, numbered(1), now: start)
         let probe = try sent(scheduler.next(start))
-        #expect(scheduler.cancel(1).aborts == [probe.id])
+        #expect(scheduler.cancel(1, now: start).aborts == [probe.id])
         #expect(scheduler.isIdle)
         scheduler.submit(2, numbered(1), now: start)
         #expect(try sent(scheduler.next(start)).texts == RequestScheduler.probeTexts)
@@ -155,14 +156,14 @@ struct RequestSchedulerTests {
         let own = try sent(scheduler.next(start))
         scheduler.submit(2, inputs(["a", "b"]), now: start)
         scheduler.submit(3, inputs(["c"]), now: start)
-        #expect(scheduler.cancel(2) == .init())
+        #expect(scheduler.cancel(2, now: start) == .init())
         let shared = try sent(scheduler.next(start + .seconds(1)))
         #expect(shared.texts == ["c"])
-        #expect(scheduler.cancel(1) == .init(aborts: [own.id]))
-        #expect(scheduler.cancel(1) == .init())
+        #expect(scheduler.cancel(1, now: start) == .init(aborts: [own.id]))
+        #expect(scheduler.cancel(1, now: start) == .init())
         #expect(scheduler.finished(own.id, reply(8), now: start) == .init())
-        #expect(scheduler.queuedInputs == 0)
-        #expect(scheduler.queuedTokens == 0)
+        #expect(scheduler.queue.count == 0)
+        #expect(scheduler.queue.tokens == 0)
     }
 
     @Test("a request that carries others too goes on without the cancelled caller")
@@ -172,7 +173,7 @@ struct RequestSchedulerTests {
         scheduler.submit(2, inputs(["b"]), now: start)
         let request = try sent(scheduler.next(start))
         #expect(request.texts == ["a", "b"])
-        #expect(scheduler.cancel(1) == .init())
+        #expect(scheduler.cancel(1, now: start) == .init())
         let effects = scheduler.finished(request.id, .retry(.init(error: error(.embeddingServerError))), now: start)
         #expect(effects == .init())
         #expect(try sent(scheduler.next(start + .seconds(1))).texts == ["b"])
@@ -218,7 +219,7 @@ struct RequestSchedulerTests {
         let effects = scheduler.finished(request.id, verdict, now: now)
         #expect(effects.completions == [.init(caller: 1, result: .failure(error(.embeddingThrottled)))])
         #expect(scheduler.statistics.throttles == 3)
-        #expect(try sent(scheduler.next(now)).texts.count == 8, "the others go on")
+        #expect(try sent(scheduler.next(now + .seconds(10))).texts.count == 8, "the others go on")
     }
 
     @Test("\"wait 0 seconds\" again and again is answered with growing delays")
@@ -311,7 +312,7 @@ struct RequestSchedulerTests {
         #expect(effects.aborts == [second.id])
         #expect(scheduler.isIdle)
         #expect(scheduler.next(start) == .wait(until: nil))
-        #expect(scheduler.queuedInputs == 0)
+        #expect(scheduler.queue.count == 0)
     }
 
     @Test("timeouts halve the requests, success raises them slowly")
@@ -334,7 +335,7 @@ struct RequestSchedulerTests {
     func randomEvents(_ seed: UInt64) throws {
         var generator = TestGenerator(seed: seed)
         var scheduler = makeScheduler { $0.requestsInFlight = 3 }
-        scheduler.phase = .unknown
+        scheduler.lanes[0].phase = .unknown
         var now = start
         var flying: [RequestScheduler.Request] = []
         var open: Set<UInt64> = []
@@ -363,7 +364,7 @@ struct RequestSchedulerTests {
                 apply(scheduler.finished(request.id, verdict, now: now))
             case 6:
                 if let caller = open.randomElement(using: &generator) {
-                    apply(scheduler.cancel(caller))
+                    apply(scheduler.cancel(caller, now: start))
                     open.remove(caller)
                     ended += 1
                 }
@@ -390,8 +391,8 @@ struct RequestSchedulerTests {
         }
         #expect(open.isEmpty)
         #expect(scheduler.isIdle)
-        #expect(scheduler.queuedInputs == 0)
-        #expect(scheduler.queuedTokens == 0)
+        #expect(scheduler.queue.count == 0)
+        #expect(scheduler.queue.tokens == 0)
         #expect(ended > 100)
     }
 }

@@ -1,190 +1,255 @@
 import KelterModel
 
 extension RequestScheduler {
+    /// How often a batch gets fresh repetitions after an outage, before it is taken for the cause.
+    private static let maximumOutages = 2
+
     /// Takes the end of a request.
-    mutating func finished(_ request: RequestID, _ verdict: TransferVerdict, now: Instant) -> Effects {
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - verdict: What became of it.
+    ///   - limits: What its reply says of the endpoint's limits.
+    ///   - now: The time.
+    /// - Returns: What follows.
+    mutating func finished(
+        _ request: RequestID,
+        _ verdict: TransferVerdict,
+        limits: RateLimits? = nil,
+        now: Instant
+    ) -> Effects {
         var effects = Effects()
-        guard let batch = running.removeValue(forKey: request) else { return effects }
+        guard let run = running.removeValue(forKey: request) else { return effects }
+        let index = run.lane.rawValue
+        lanes[index].running -= 1
+        if let limits { lanes[index].flow.limits(limits, now: now) }
         switch verdict {
         case .reply(let reply):
-            if let encoding = batch.probe {
-                probed(encoding, reply, now: now, &effects)
+            lanes[index].flow.succeeded(sent: run.sent, wasFull: run.wasFull, now: now)
+            if let probe = run.batch.probe {
+                probed(probe, run.lane, reply, now: now, &effects)
             } else {
-                deliver(reply, to: batch, &effects)
+                deliver(reply, to: run, now: now, &effects)
             }
         case .retry(let retry):
-            again(living(batch), retry, now: now, &effects)
+            again(run, retry, now: now, &effects)
         case .refused(let error):
-            refused(living(batch), error, now: now, &effects)
+            lanes[index].flow.answered()
+            refused(run, error, now: now, &effects)
         case .failed(let error):
-            fail(batch, error, &effects)
+            lanes[index].flow.answered()
+            fatal(run, error, now: now, &effects)
         }
         return effects
     }
 
-    /// A batch without the inputs of callers that have ended meanwhile; what is sent again is divided without them.
-    private func living(_ batch: Batch) -> Batch {
-        var batch = batch
-        batch.slices.removeAll { callers[$0.caller] == nil }
-        return batch
-    }
-
-    private mutating func deliver(_ reply: EmbeddingReply, to batch: Batch, _ effects: inout Effects) {
+    private mutating func deliver(_ reply: EmbeddingReply, to run: Running, now: Instant, _ effects: inout Effects) {
+        let batch = run.batch
         statistics.promptTokens += reply.promptTokens
+        if run.lane == .fallback { statistics.fallbackInputs += batch.count }
+        lookForTruncation(reply, batch)
         sizes.succeeded(reply.vectors.count, split: batch.split)
         var position = 0
-        for slice in batch.slices {
-            defer { position += slice.range.count }
+        while position < batch.entries.count {
+            let id = batch.entries[position].caller
+            let end = batch.entries[position...].firstIndex { $0.caller != id } ?? batch.entries.count
+            defer { position = end }
             // Taken out while it is filled, so that its vectors are changed in place.
-            guard var caller = callers.removeValue(forKey: slice.caller) else { continue }
+            guard var caller = callers.removeValue(forKey: id) else { continue }
             var failure: KelterError?
-            for (offset, index) in slice.range.enumerated() {
-                switch reply.vectors[position + offset] {
+            var progress = Progress(caller: id)
+            for place in position..<end {
+                let index = batch.entries[place].index
+                switch reply.vectors[place] {
                 case .success(let vector):
                     caller.vectors[index] = vector
                     statistics.inputs += 1
+                    if caller.wantsProgress { progress.add(index, vector) }
                 case .failure(let error): failure = failure ?? error
                 }
             }
-            caller.missing -= slice.range.count
+            caller.missing -= end - position
+            if !progress.indices.isEmpty { effects.progress.append(progress) }
             if failure == nil, caller.missing == 0 {
-                effects.completions.append(Completion(caller: slice.caller, result: .success(.vectors(caller.vectors))))
+                effects.completions.append(Completion(caller: id, result: .success(.vectors(caller.vectors))))
                 continue
             }
-            callers[slice.caller] = caller
-            if let failure { fail(slice.caller, failure, &effects) }
+            callers[id] = caller
+            if let failure { fail(id, failure, now: now, &effects) }
         }
     }
 
-    /// Fails everyone whose inputs were in a batch; after a probe, everyone.
-    private mutating func fail(_ batch: Batch, _ error: KelterError, _ effects: inout Effects) {
-        guard batch.probe == nil else {
-            phase = .unknown
-            let all = failAll(error)
-            effects.completions += all.completions
-            effects.aborts += all.aborts
+    /// Compares what the endpoint says it has read with what it was sent.
+    ///
+    /// Tolerated are 2 % and two tokens an input, for services that do not count special tokens.
+    private mutating func lookForTruncation(_ reply: EmbeddingReply, _ batch: Batch) {
+        guard endpoint.countsTokensExactly, reply.promptTokens > 0, batch.entries.allSatisfy({ $0.tokens > 0 }) else {
             return
         }
-        for slice in batch.slices { fail(slice.caller, error, &effects) }
+        let sent = batch.tokens
+        if reply.promptTokens < sent - max(2 * batch.count, sent / 50) {
+            statistics.suspectedTruncations += 1
+            statistics.truncatedTokens += sent - reply.promptTokens
+        }
     }
 
-    private mutating func again(_ batch: Batch, _ retry: TransferVerdict.Retry, now: Instant, _ effects: inout Effects)
-    {
-        var batch = batch
-        if let split = batch.split.take() { sizes.refusedAgain(split) }
-        let patienceEnds = batch.patienceEnds ?? now + endpoint.patience
-        let isFree = retry.isThrottle && retry.after != nil
-        let step = backoff.delay(attempt: isFree ? batch.throttles : batch.retries, fraction: nextFraction())
-        // An endpoint that says "0 seconds" again and again must not be hammered: the backoff is the least.
-        let delay = max(step, retry.after ?? .zero)
-        if retry.isThrottle { statistics.throttles += 1 }
-        guard retry.after == nil || now + delay <= patienceEnds, isFree || batch.retries < endpoint.retryAttempts else {
-            // Base64 that never arrives whole may be a matter of the encoding; numbers get their own chance.
-            if batch.probe == .base64, retry.error.code == .embeddingReplyInvalid {
-                waiting.append(Batch(slices: [], probe: .float, notBefore: now))
-            } else {
-                fail(batch, retry.error, &effects)
-            }
+    /// Fails everyone whose inputs were in a batch; after the first probe, everyone.
+    private mutating func fail(_ run: Running, _ error: KelterError, now: Instant, _ effects: inout Effects) {
+        if let probe = run.batch.probe {
+            failed(probe == .contract(.base64) ? .contract(.float) : probe, run.lane, error, now: now, &effects)
+            return
+        }
+        for entry in run.batch.entries { fail(entry.caller, error, now: now, &effects) }
+    }
+
+    /// No request of this kind can succeed: on the fallback that is the fallback's end only.
+    private mutating func fatal(_ run: Running, _ error: KelterError, now: Instant, _ effects: inout Effects) {
+        guard run.lane == .fallback, run.batch.probe == nil else { return fail(run, error, now: now, &effects) }
+        lanes[1].phase = .unusable(error)
+        var batch = living(run.batch)
+        batch.wantsFallback = false
+        batch.notBefore = now
+        waiting.append(batch)
+    }
+
+    private mutating func again(
+        _ run: Running,
+        _ retry: TransferVerdict.Retry,
+        now: Instant,
+        _ effects: inout Effects
+    ) {
+        var run = run
+        run = Running(batch: living(run.batch), lane: run.lane, sent: run.sent, wasFull: run.wasFull)
+        if let split = run.batch.split { sizes.refusedAgain(split) }
+        if retry.isThrottle {
+            throttled(run, retry, now: now, &effects)
+        } else {
+            failedOnce(run, retry, now: now, &effects)
+        }
+    }
+
+    /// A throttle is no attempt: the request goes again when the endpoint takes requests, unless it takes none for long.
+    private mutating func throttled(
+        _ run: Running,
+        _ retry: TransferVerdict.Retry,
+        now: Instant,
+        _ effects: inout Effects
+    ) {
+        let index = run.lane.rawValue
+        statistics.throttles += 1
+        let resumed = lanes[index].flow.throttled(
+            after: retry.after,
+            sent: run.sent,
+            now: now,
+            fraction: nextFraction()
+        )
+        var batch = run.batch
+        batch.split = nil
+        batch.throttledSince = batch.throttledSince ?? now
+        batch.wantsFallback = run.lane == .primary
+        let started = batch.throttledSince ?? now
+        let since = lanes[index].flow.lastSuccess.map { max($0, started) } ?? started
+        if run.lane == .primary, batch.probe != .health, resumed > since + endpoint.patience {
+            fail(run, retry.error, now: now, &effects)
             return
         }
         statistics.retries += 1
-        batch.notBefore = now + delay
-        if retry.after != nil { batch.patienceEnds = patienceEnds }
-        if isFree {
-            batch.throttles += 1
-            pausedUntil = max(pausedUntil ?? now, now + delay)
-        } else {
-            batch.retries += 1
+        batch.notBefore = now
+        if batch.probe == .health { lanes[index].flow.abandonedProbe(resumed) } else { waiting.append(batch) }
+    }
+
+    private mutating func failedOnce(
+        _ run: Running,
+        _ retry: TransferVerdict.Retry,
+        now: Instant,
+        _ effects: inout Effects
+    ) {
+        let index = run.lane.rawValue
+        let hasOpened = lanes[index].flow.failed(sent: run.sent, now: now, fraction: nextFraction())
+        if hasOpened { statistics.outages += 1 }
+        var batch = run.batch
+        batch.split = nil
+        if batch.probe == .health {
+            let since = lanes[index].flow.breaker.failingSince ?? now
+            if run.lane == .primary, now - since >= endpoint.outagePatience {
+                let all = failAll(retry.error, now: now)
+                effects.completions += all.completions
+                effects.aborts += all.aborts
+            }
+            return
         }
+        guard batch.retries < endpoint.retryAttempts else {
+            exhausted(run, retry, now: now, &effects)
+            return
+        }
+        statistics.retries += 1
+        let step = backoff.delay(attempt: batch.retries, fraction: nextFraction())
+        batch.notBefore = now + max(step, retry.after ?? .zero)
+        batch.retries += 1
+        batch.wantsFallback = run.lane == .primary && retry.isOutage
         if retry.isTimeout, batch.count > 1 {
             sizes.timedOut(batch.count)
             statistics.splits += 1
-            waiting += halves(of: batch)
+            waiting += batch.halves
         } else {
             waiting.append(batch)
         }
     }
 
+    /// A batch that has used up its repetitions: an outage is waited for, within the patience; a batch that fails while
+    /// the endpoint works for others is divided, and what is left fails.
+    private mutating func exhausted(
+        _ run: Running,
+        _ retry: TransferVerdict.Retry,
+        now: Instant,
+        _ effects: inout Effects
+    ) {
+        let index = run.lane.rawValue
+        var batch = run.batch
+        guard batch.probe == nil else {
+            // Base64 that never arrives whole may be a matter of the encoding; numbers get their own chance.
+            if let probe = batch.probe, retry.isBadReply {
+                failed(probe, run.lane, retry.error, now: now, &effects)
+            } else {
+                fail(run, retry.error, now: now, &effects)
+            }
+            return
+        }
+        batch.notBefore = now
+        batch.wantsFallback = false
+        if run.lane == .fallback {
+            batch.retries = 0
+            waiting.append(batch)
+        } else if retry.isOutage, endpoint.outagePatience > .zero, batch.outages < Self.maximumOutages {
+            if lanes[index].flow.trip(now: now, fraction: nextFraction()) { statistics.outages += 1 }
+            batch.outages += 1
+            batch.retries = 0
+            waiting.append(batch)
+        } else if retry.isOutage, batch.outages > 0, batch.count > 1 {
+            statistics.splits += 1
+            waiting += batch.halves
+        } else {
+            fail(run, retry.error, now: now, &effects)
+        }
+    }
+
     /// Bisects a refused batch until the input at fault stands alone.
-    private mutating func refused(_ batch: Batch, _ error: KelterError, now: Instant, _ effects: inout Effects) {
+    private mutating func refused(_ run: Running, _ error: KelterError, now: Instant, _ effects: inout Effects) {
+        let batch = living(run.batch)
         if let split = batch.split { sizes.refusedAgain(split) }
-        if batch.probe == .base64 {
-            waiting.append(Batch(slices: [], probe: .float, notBefore: now))
+        if let probe = batch.probe {
+            failed(probe, run.lane, error, now: now, &effects)
         } else if batch.count > 1 {
             statistics.splits += 1
             let split = sizes.divided(larger: (batch.count + 1) / 2)
-            for var half in halves(of: batch) {
+            for var half in batch.halves {
                 half.split = split
                 half.retries = 0
                 half.notBefore = now
                 waiting.append(half)
             }
         } else {
-            fail(batch, error, &effects)
+            fail(run, error, now: now, &effects)
         }
-    }
-
-    private func halves(of batch: Batch) -> [Batch] {
-        var first = batch
-        var second = batch
-        first.slices = []
-        second.slices = []
-        var room = (batch.count + 1) / 2
-        for slice in batch.slices {
-            let cut = slice.range.lowerBound + min(room, slice.range.count)
-            room -= cut - slice.range.lowerBound
-            if cut > slice.range.lowerBound {
-                first.slices.append(Slice(caller: slice.caller, range: slice.range.lowerBound..<cut))
-            }
-            if cut < slice.range.upperBound {
-                second.slices.append(Slice(caller: slice.caller, range: cut..<slice.range.upperBound))
-            }
-        }
-        return [first, second]
-    }
-}
-
-// The probe.
-extension RequestScheduler {
-    /// Lengths beyond these bounds are no embeddings but misread bytes, such as big-endian numbers.
-    private static let plausibleLengths = 1e-4...1e6
-
-    private mutating func probed(
-        _ encoding: EmbeddingEncoding,
-        _ reply: EmbeddingReply,
-        now: Instant,
-        _ effects: inout Effects
-    ) {
-        var failure: KelterError?
-        for case .failure(let error) in reply.vectors { failure = failure ?? error }
-        if failure == nil, !Self.plausibleLengths.contains(reply.firstLength) {
-            failure = KelterError(
-                .embeddingReplyInvalid,
-                "The embedding endpoint's vectors have no plausible length.",
-                subject: "LITELLM_BASE_URL",
-                fix: "Check the model behind the endpoint."
-            )
-        }
-        if let failure {
-            // Wrong as base64 may be right as numbers: float64, big-endian and other private encodings.
-            if encoding == .base64 {
-                waiting.append(Batch(slices: [], probe: .float, notBefore: now))
-            } else {
-                fail(Batch(slices: [], probe: encoding, notBefore: now), failure, &effects)
-            }
-            return
-        }
-        let contract = EmbeddingContract(
-            encoding: encoding == .base64 ? reply.encoding : .float,
-            dimension: dimension,
-            returnsUnitVectors: abs(reply.firstLength - 1) <= 1e-3,
-            modelName: reply.model ?? model
-        )
-        phase = .known(contract)
-        statistics.promptTokens += reply.promptTokens
-        for waiter in probeWaiters {
-            effects.completions.append(Completion(caller: waiter, result: .success(.contract(contract))))
-        }
-        probeWaiters = []
     }
 }

@@ -3,9 +3,8 @@ import KelterModel
 /// Packs the inputs of many callers into requests and decides what follows from each answer.
 ///
 /// A value without I/O, clock or locks: every event returns what is to be done. The first thing sent is a probe of two
-/// texts; nothing else goes out before it has shown how the endpoint writes vectors. Inputs are taken in the order of
-/// their callers; one caller's inputs may be spread over several requests. The memory of the queue is that of its
-/// callers' inputs.
+/// texts; nothing else goes out before it has shown how the endpoint writes vectors. One caller's inputs may be spread
+/// over several requests. The memory of the queue is that of its callers' inputs.
 struct RequestScheduler {
     typealias Instant = ContinuousClock.Instant
     typealias CallerID = UInt64
@@ -14,6 +13,7 @@ struct RequestScheduler {
     /// A request to send now.
     struct Request: Equatable {
         let id: RequestID
+        let model: String
         let encoding: EmbeddingEncoding
         let texts: [String]
     }
@@ -35,72 +35,66 @@ struct RequestScheduler {
         let result: Result<Answer, KelterError>
     }
 
+    /// Vectors of a caller that still waits for others.
+    struct Progress: Equatable {
+        let caller: CallerID
+        private(set) var indices: [Int] = []
+        private(set) var vectors: [UnitVector] = []
+
+        init(caller: CallerID) {
+            self.caller = caller
+        }
+
+        mutating func add(_ index: Int, _ vector: UnitVector) {
+            indices.append(index)
+            vectors.append(vector)
+        }
+    }
+
     /// What an event leads to besides new requests.
     struct Effects: Equatable {
+        var progress: [Progress] = []
         var completions: [Completion] = []
         /// Requests whose answer nobody waits for any more.
         var aborts: [RequestID] = []
     }
 
-    /// A piece of one caller's inputs.
-    struct Slice {
-        let caller: CallerID
-        var range: Range<Int>
-    }
-
-    /// The inputs of one request through all its repetitions.
-    struct Batch {
-        var slices: [Slice]
-        /// Set for a probe, which carries no caller's inputs.
-        var probe: EmbeddingEncoding?
-        var retries = 0
-        var throttles = 0
-        var notBefore: Instant
-        /// Until when `Retry-After` is obeyed; set by the first one.
-        var patienceEnds: Instant?
-        /// The division this batch came from, while it is the first try after it.
-        var split: Int?
-
-        var count: Int { slices.reduce(0) { $0 + $1.range.count } }
-    }
-
     struct Caller {
         let inputs: [EmbeddingInput]
+        let deadline: Instant?
+        let wantsProgress: Bool
         var vectors: [UnitVector]
-        /// The first input not yet in a batch.
-        var next = 0
+        /// Inputs in no request yet.
+        var queued: Int
         /// Inputs without a vector.
         var missing: Int
-        let since: Instant
     }
 
-    enum Phase: Equatable {
-        case unknown
-        case probing
-        case known(EmbeddingContract)
+    /// A request under way.
+    struct Running {
+        let batch: Batch
+        let lane: LaneID
+        let sent: Instant
+        /// Whether it took the last free place.
+        let wasFull: Bool
     }
 
     let endpoint: EmbeddingEndpoint
-    let model: String
     let dimension: Int
     let backoff: Backoff
     let nextFraction: () -> Double
 
-    var phase = Phase.unknown
+    /// The primary model and, if there is one, the fallback.
+    var lanes: [Lane]
     var callers: [CallerID: Caller] = [:]
     var probeWaiters: [CallerID] = []
-    /// Callers with inputs that are in no batch, from `queueHead` on; ended callers are skipped when met.
-    var queue: [CallerID] = []
-    var queueHead = 0
+    var queue = InputQueue()
     /// When the last caller came.
     var lastArrival = Instant.now
-    var queuedInputs = 0
-    var queuedTokens = 0
     /// Batches to be sent again, and halves of divided ones.
     var waiting: [Batch] = []
-    var running: [RequestID: Batch] = [:]
+    var running: [RequestID: Running] = [:]
     var nextRequest = 0
-    var pausedUntil: Instant?
     var sizes: BatchSizes
     var statistics = EmbeddingStatistics()
 
@@ -108,7 +102,7 @@ struct RequestScheduler {
     ///
     /// - Parameters:
     ///   - endpoint: The limits.
-    ///   - model: The alias, for the contract.
+    ///   - model: The alias.
     ///   - dimension: The width of the vectors.
     ///   - nextFraction: The random source of the jitter, numbers from 0 to 1.
     init(
@@ -118,11 +112,13 @@ struct RequestScheduler {
         nextFraction: @escaping () -> Double = { Double.random(in: 0...1) }
     ) {
         self.endpoint = endpoint
-        self.model = model
         self.dimension = dimension
         self.nextFraction = nextFraction
         backoff = Backoff(base: endpoint.retryBaseDelay)
         sizes = BatchSizes(configured: endpoint.maximumInputs)
+        lanes = ([model] + (endpoint.fallbackModel.map { [$0] } ?? [])).map {
+            Lane(model: $0, flow: FlowControl(endpoint))
+        }
     }
 
     var isIdle: Bool { callers.isEmpty && probeWaiters.isEmpty && running.isEmpty }
@@ -131,18 +127,37 @@ struct RequestScheduler {
 // Callers.
 extension RequestScheduler {
     /// Queues a caller's inputs, of which there is at least one.
-    mutating func submit(_ caller: CallerID, _ inputs: [EmbeddingInput], now: Instant) {
-        let empty = Array(repeating: UnitVector.empty, count: inputs.count)
-        callers[caller] = Caller(inputs: inputs, vectors: empty, missing: inputs.count, since: now)
-        queue.append(caller)
+    ///
+    /// - Parameters:
+    ///   - caller: A number that no other caller has had.
+    ///   - inputs: Its texts.
+    ///   - deadline: When the caller wants no answer any more; `nil` for never.
+    ///   - wantsProgress: Whether it is told of vectors as they come.
+    ///   - now: The time.
+    mutating func submit(
+        _ caller: CallerID,
+        _ inputs: [EmbeddingInput],
+        deadline: Instant? = nil,
+        wantsProgress: Bool = false,
+        now: Instant
+    ) {
+        callers[caller] = Caller(
+            inputs: inputs,
+            deadline: deadline,
+            wantsProgress: wantsProgress,
+            vectors: Array(repeating: .empty, count: inputs.count),
+            queued: inputs.count,
+            missing: inputs.count
+        )
+        for (index, input) in inputs.enumerated() {
+            queue.append(.init(caller: caller, index: index, tokens: input.tokens, since: now))
+        }
         lastArrival = now
-        queuedInputs += inputs.count
-        for input in inputs { queuedTokens += input.tokens }
     }
 
     /// Asks for the contract; a known one is the answer at once.
     mutating func submitProbe(_ caller: CallerID) -> Effects {
-        if case .known(let contract) = phase {
+        if let contract = lanes[0].contract {
             return Effects(completions: [Completion(caller: caller, result: .success(.contract(contract)))])
         }
         probeWaiters.append(caller)
@@ -150,46 +165,88 @@ extension RequestScheduler {
     }
 
     /// Forgets a caller that does not wait any more.
-    mutating func cancel(_ caller: CallerID) -> Effects {
+    mutating func cancel(_ caller: CallerID, now: Instant) -> Effects {
         var effects = Effects()
-        drop(caller, &effects)
+        drop(caller, now: now, &effects)
         return effects
+    }
+
+    /// Fails the callers whose deadline has passed.
+    mutating func expire(_ now: Instant) -> Effects {
+        var effects = Effects()
+        for (caller, state) in callers where state.deadline.map({ $0 <= now }) ?? false {
+            fail(caller, Self.deadlinePassed, now: now, &effects)
+        }
+        return effects
+    }
+
+    /// The next deadline of a caller.
+    var nextDeadline: Instant? {
+        callers.values.compactMap(\.deadline).min()
     }
 
     /// Ends everything that waits.
-    mutating func failAll(_ error: KelterError) -> Effects {
+    mutating func failAll(_ error: KelterError, now: Instant) -> Effects {
         var effects = Effects()
-        for caller in probeWaiters + callers.keys.sorted() { fail(caller, error, &effects) }
+        for caller in probeWaiters + callers.keys.sorted() {
+            effects.completions.append(Completion(caller: caller, result: .failure(error)))
+        }
+        probeWaiters = []
+        callers = [:]
+        queue.removeAll()
+        endUnwanted(now: now, &effects)
         return effects
     }
 
-    mutating func fail(_ caller: CallerID, _ error: KelterError, _ effects: inout Effects) {
+    mutating func fail(_ caller: CallerID, _ error: KelterError, now: Instant, _ effects: inout Effects) {
         guard callers[caller] != nil || probeWaiters.contains(caller) else { return }
         effects.completions.append(Completion(caller: caller, result: .failure(error)))
-        drop(caller, &effects)
+        drop(caller, now: now, &effects)
     }
 
-    private mutating func drop(_ id: CallerID, _ effects: inout Effects) {
+    private mutating func drop(_ id: CallerID, now: Instant, _ effects: inout Effects) {
         probeWaiters.removeAll { $0 == id }
-        if let caller = callers.removeValue(forKey: id) {
-            for input in caller.inputs[caller.next...] {
-                queuedInputs -= 1
-                queuedTokens -= input.tokens
-            }
-        }
-        for (request, batch) in running where !isWanted(batch) {
+        if let caller = callers.removeValue(forKey: id), caller.queued > 0 { queue.remove(id) }
+        endUnwanted(now: now, &effects)
+    }
+
+    /// Ends the requests that nobody waits for.
+    private mutating func endUnwanted(now: Instant, _ effects: inout Effects) {
+        for (request, run) in running where !isWanted(run.batch) {
             effects.aborts.append(request)
             running[request] = nil
-            if batch.probe != nil { phase = .unknown }
+            lanes[run.lane.rawValue].running -= 1
+            abandon(run.batch, now: now)
+        }
+        effects.aborts.sort()
+        if callers.isEmpty, probeWaiters.isEmpty {
+            for index in lanes.indices { lanes[index].heldSince = nil }
         }
         guard !waiting.isEmpty else { return }
-        if waiting.contains(where: { $0.probe != nil && !isWanted($0) }) { phase = .unknown }
+        for batch in waiting where !isWanted(batch) { abandon(batch, now: now) }
         waiting = waiting.filter(isWanted)
+    }
+
+    private mutating func abandon(_ batch: Batch, now: Instant) {
+        switch batch.probe {
+        case .contract: lanes[batch.lane.rawValue].phase = .unknown
+        case .health: lanes[batch.lane.rawValue].flow.abandonedProbe(now)
+        case nil: break
+        }
     }
 
     private func isWanted(_ batch: Batch) -> Bool {
         batch.probe != nil
-            ? !callers.isEmpty || !probeWaiters.isEmpty : batch.slices.contains { callers[$0.caller] != nil }
+            ? !callers.isEmpty || !probeWaiters.isEmpty : batch.entries.contains { callers[$0.caller] != nil }
+    }
+
+    private static var deadlinePassed: KelterError {
+        KelterError(
+            .embeddingTimeout,
+            "The embedding endpoint did not answer before the deadline.",
+            subject: "LITELLM_BASE_URL",
+            fix: "Try again, or look at the endpoint's load."
+        )
     }
 }
 
@@ -197,99 +254,156 @@ extension RequestScheduler {
 extension RequestScheduler {
     /// What to do now; asked again after every event and when the time it named has come.
     mutating func next(_ now: Instant) -> Step {
-        guard running.count < endpoint.requestsInFlight else { return .wait(until: nil) }
-        if let pausedUntil {
-            guard pausedUntil <= now else { return .wait(until: pausedUntil) }
-            self.pausedUntil = nil
+        var wake = Wake()
+        if let probe = probe(now, &wake) { return send(probe, probe.lane, now) }
+        guard lanes[0].contract != nil else { return .wait(until: wake.instant) }
+        if let index = waiting.firstIndex(where: { $0.probe == nil && $0.notBefore <= now }) {
+            // What was put off goes before what is new.
+            guard let lane = lane(for: waiting[index], now, &wake) else { return .wait(until: wake.instant) }
+            return send(waiting.remove(at: index), lane, now)
         }
-        if let index = waiting.firstIndex(where: { $0.notBefore <= now }) {
-            return send(waiting.remove(at: index))
-        }
-        let wake = waiting.map(\.notBefore).min()
-        guard case .known = phase else {
-            guard phase == .unknown, !callers.isEmpty || !probeWaiters.isEmpty else { return .wait(until: wake) }
-            phase = .probing
-            return send(Batch(slices: [], probe: .base64, notBefore: now))
-        }
-        skipEndedCallers()
-        guard queueHead < queue.count, let oldest = callers[queue[queueHead]] else { return .wait(until: wake) }
-        let isFull = queuedInputs >= sizes.current || queuedTokens >= endpoint.maximumTokensPerRequest
+        for batch in waiting { wake.at(batch.notBefore) }
+        guard let oldest = queue.oldest else { return .wait(until: wake.instant) }
         // Inputs that keep coming are waited for, because providers count requests; a single upload goes at once.
-        var flush = oldest.since + endpoint.packingDelay
-        if running.isEmpty { flush = min(flush, lastArrival + endpoint.packingPause) }
-        guard isFull || flush <= now else {
-            return .wait(until: wake.map { min($0, flush) } ?? flush)
+        let due = oldest.since + endpoint.packingDelay
+        let flush = running.isEmpty ? min(due, lastArrival + endpoint.packingPause) : due
+        guard queue.count >= sizes.current || queue.tokens >= endpoint.maximumTokensPerRequest || flush <= now else {
+            wake.at(flush)
+            return .wait(until: wake.instant)
         }
-        return send(pack(now))
+        // The gate is asked before the inputs are chosen, with the tokens that an average request would have.
+        let tokens = min(queue.tokens, queue.tokens / max(queue.count, 1) * min(queue.count, sizes.current))
+        guard let lane = lane(for: Batch(entries: [], notBefore: now), tokens: tokens, now, &wake) else {
+            return .wait(until: wake.instant)
+        }
+        return send(pack(now, mustTakeOldest: due <= now), lane, now)
     }
 
-    private mutating func skipEndedCallers() {
-        while queueHead < queue.count, callers[queue[queueHead]] == nil { queueHead += 1 }
-        // Moved down now and then, so that the queue is as long as its callers and each step stays cheap.
-        if queueHead > 256, queueHead * 2 > queue.count {
-            queue.removeFirst(queueHead)
-            queueHead = 0
+    /// When to look again.
+    struct Wake {
+        private(set) var instant: Instant?
+
+        mutating func at(_ other: Instant) {
+            instant = min(instant ?? other, other)
         }
     }
 
-    private mutating func pack(_ now: Instant) -> Batch {
-        var slices: [Slice] = []
-        var count = 0
-        var tokens = 0
-        packing: while queueHead < queue.count {
-            let id = queue[queueHead]
-            guard let inputs = callers[id]?.inputs, let start = callers[id]?.next else {
-                queueHead += 1
-                continue
-            }
-            var end = start
-            defer {
-                if end > start {
-                    slices.append(Slice(caller: id, range: start..<end))
-                    callers[id]?.next = end
+    /// A probe that is to be sent now.
+    private mutating func probe(_ now: Instant, _ wake: inout Wake) -> Batch? {
+        guard !callers.isEmpty || !probeWaiters.isEmpty else { return nil }
+        for lane in LaneID.allCases where lane.rawValue < lanes.count {
+            let state = lanes[lane.rawValue]
+            if let index = waiting.firstIndex(where: { $0.probe != nil && $0.lane == lane }) {
+                if isOpen(lane, tokens: 2, max(now, waiting[index].notBefore), now, &wake) {
+                    return waiting.remove(at: index)
                 }
+            } else if state.flow.breaker.isProbeDue(now), state.contract != nil {
+                lanes[lane.rawValue].flow.probing()
+                return Batch(entries: [], probe: .health, lane: lane, notBefore: now)
+            } else if state.phase == .unknown, lane == .primary || needsFallback(now),
+                isOpen(lane, tokens: 2, now, now, &wake)
+            {
+                lanes[lane.rawValue].phase = .probing
+                return Batch(entries: [], probe: .contract(.base64), lane: lane, notBefore: now)
             }
-            while end < inputs.count {
-                let cost = inputs[end].tokens
-                guard count < sizes.current, count == 0 || tokens + cost <= endpoint.maximumTokensPerRequest else {
-                    break packing
-                }
-                count += 1
-                tokens += cost
-                end += 1
-            }
-            queueHead += 1
         }
-        queuedInputs -= count
-        queuedTokens -= tokens
-        return Batch(slices: slices, notBefore: now)
+        return nil
     }
 
-    private mutating func send(_ batch: Batch) -> Step {
-        var batch = batch
-        batch.slices.removeAll { callers[$0.caller] == nil }
+    private mutating func isOpen(
+        _ lane: LaneID,
+        tokens: Int,
+        _ notBefore: Instant,
+        _ now: Instant,
+        _ wake: inout Wake
+    ) -> Bool {
+        guard notBefore <= now else {
+            wake.at(notBefore)
+            return false
+        }
+        let state = lanes[lane.rawValue]
+        switch state.flow.gate(tokens: tokens, running: state.running, now: now) {
+        case .open:
+            release(lane, now)
+            return true
+        case .busy:
+            return false
+        case .closed(let until, let isThrottled):
+            wake.at(until)
+            if isThrottled, state.heldSince == nil { lanes[lane.rawValue].heldSince = now }
+            return false
+        }
+    }
+
+    /// Adds up the time in which a throttle alone kept something from being sent.
+    private mutating func release(_ lane: LaneID, _ now: Instant) {
+        guard let since = lanes[lane.rawValue].heldSince.take() else { return }
+        statistics.throttledTime += now - since
+    }
+
+    /// Whether the primary model is throttled or failing, and inputs wait for it.
+    private func needsFallback(_ now: Instant) -> Bool {
+        guard lanes[0].contract != nil, queue.count > 0 || !waiting.isEmpty else { return false }
+        if waiting.contains(where: { $0.wantsFallback }) { return true }
+        return lanes[0].flow.isImpaired(now)
+    }
+
+    /// The lane on which a batch may go now; the fallback's while the primary model is throttled or has failed.
+    private mutating func lane(
+        for batch: Batch,
+        tokens: Int? = nil,
+        _ now: Instant,
+        _ wake: inout Wake
+    ) -> LaneID? {
+        let tokens = tokens ?? batch.tokens
+        let mayFallBack = lanes.count > 1 && lanes[1].contract != nil
+        if mayFallBack, batch.wantsFallback, isOpen(.fallback, tokens: tokens, now, now, &wake) { return .fallback }
+        if isOpen(.primary, tokens: tokens, now, now, &wake) { return .primary }
+        guard mayFallBack, needsFallback(now) else { return nil }
+        return isOpen(.fallback, tokens: tokens, now, now, &wake) ? .fallback : nil
+    }
+
+    private mutating func pack(_ now: Instant, mustTakeOldest: Bool) -> Batch {
+        let entries = queue.take(
+            maximum: sizes.current,
+            maximumTokens: endpoint.maximumTokensPerRequest,
+            mustTakeOldest: mustTakeOldest
+        )
+        for entry in entries { callers[entry.caller]?.queued -= 1 }
+        return Batch(entries: entries, notBefore: now)
+    }
+
+    private mutating func send(_ batch: Batch, _ lane: LaneID, _ now: Instant) -> Step {
+        let batch = living(batch)
         let id = nextRequest
         nextRequest += 1
-        running[id] = batch
+        let tokens = batch.tokens
+        lanes[lane.rawValue].running += 1
+        let state = lanes[lane.rawValue]
+        running[id] = Running(batch: batch, lane: lane, sent: now, wasFull: state.running >= state.flow.limit)
+        lanes[lane.rawValue].flow.sent(tokens: tokens, now: now)
         statistics.requests += 1
-        return .send(Request(id: id, encoding: encoding(of: batch), texts: texts(of: batch)))
+        return .send(
+            Request(id: id, model: state.model, encoding: encoding(of: batch, lane), texts: texts(of: batch))
+        )
     }
 
-    private func encoding(of batch: Batch) -> EmbeddingEncoding {
-        if let probe = batch.probe { return probe }
-        guard case .known(let contract) = phase else { return .float }
-        return contract.encoding
+    private func encoding(of batch: Batch, _ lane: LaneID) -> EmbeddingEncoding {
+        if case .contract(let encoding) = batch.probe { return encoding }
+        return lanes[lane.rawValue].contract?.encoding ?? .float
     }
 
     private func texts(of batch: Batch) -> [String] {
         guard batch.probe == nil else { return Self.probeTexts }
-        var texts: [String] = []
-        texts.reserveCapacity(batch.count)
-        for slice in batch.slices {
-            guard let inputs = callers[slice.caller]?.inputs else { continue }
-            for index in slice.range { texts.append(inputs[index].text) }
-        }
-        return texts
+        return batch.entries.map { callers[$0.caller]?.inputs[$0.index].text ?? "" }
+    }
+
+    /// A batch without the inputs of callers that have ended meanwhile.
+    func living(_ batch: Batch) -> Batch {
+        guard batch.entries.contains(where: { callers[$0.caller] == nil }) else { return batch }
+        var batch = batch
+        batch.entries.removeAll { callers[$0.caller] == nil }
+        return batch
     }
 
     /// What a probe sends: two texts, so that `index` has something to say.

@@ -19,6 +19,8 @@ final class CurlTransfer {
     private var isTooLarge = false
     private var retryAfter: String?
     private var providerRetryAfter: String?
+    private var retryAfterMilliseconds: String?
+    private var limitFields: [(name: String, value: String)] = []
 
     /// Sets up a handle; `nil` when libcurl refuses one.
     init?(_ options: Options) {
@@ -65,6 +67,8 @@ final class CurlTransfer {
         isTooLarge = false
         retryAfter = nil
         providerRetryAfter = nil
+        retryAfterMilliseconds = nil
+        limitFields.removeAll(keepingCapacity: true)
         self.body.removeAll(keepingCapacity: true)
         return body.withUnsafeBytes { ccurl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
     }
@@ -76,6 +80,8 @@ final class CurlTransfer {
         result.failure = Self.failure(code, isTooLarge: isTooLarge)
         result.status = ccurl_getinfo_long(easy, CURLINFO_RESPONSE_CODE)
         result.retryAfter = retryAfter ?? providerRetryAfter
+        result.retryAfterMilliseconds = retryAfterMilliseconds
+        result.limitFields = limitFields
         swap(&result.body, &body)
         // A buffer of the same size is likely to be wanted next time, and growing one means copying it.
         body.reserveCapacity(result.body.count)
@@ -106,14 +112,21 @@ final class CurlTransfer {
     }
 
     fileprivate func header(_ line: UnsafeRawBufferPointer) {
-        // Only names beginning with R or L can be meant; most lines end here.
-        guard let first = line.first, first | 0x20 == UInt8(ascii: "r") || first | 0x20 == UInt8(ascii: "l"),
+        // Only names beginning with R, L or X can be meant; most lines end here.
+        guard let first = line.first.map({ $0 | 0x20 }),
+            first == UInt8(ascii: "r") || first == UInt8(ascii: "l") || first == UInt8(ascii: "x"),
             let colon = line.firstIndex(of: UInt8(ascii: ":"))
         else { return }
         let name = lowercasedASCII(String(decoding: line[..<colon], as: UTF8.self))
-        let value = trimmed(String(decoding: line[(colon + 1)...], as: UTF8.self))
-        if name == "retry-after" { retryAfter = value }
-        if name == "llm_provider-retry-after" { providerRetryAfter = value }
+        let value = { trimmed(String(decoding: line[(colon + 1)...], as: UTF8.self)) }
+        switch name {
+        case "retry-after": retryAfter = value()
+        case "retry-after-ms", "llm_provider-retry-after-ms": retryAfterMilliseconds = value()
+        case "llm_provider-retry-after": providerRetryAfter = value()
+        default:
+            // A server that sends thousands of them has nothing to tell.
+            if name.contains("x-ratelimit-"), limitFields.count < 32 { limitFields.append((name, value())) }
+        }
     }
 }
 

@@ -10,9 +10,17 @@ final class EmbeddingDriver: Sendable {
     typealias Reply = Result<RequestScheduler.Answer, KelterError>
 
     private enum Command: Sendable {
-        case submit(UInt64, [EmbeddingInput], CheckedContinuation<Reply, Never>)
+        case submit(UInt64, Submission, CheckedContinuation<Reply, Never>)
         case probe(UInt64, CheckedContinuation<Reply, Never>)
         case cancel(UInt64)
+    }
+
+    /// A caller's inputs.
+    struct Submission: Sendable {
+        var inputs: [EmbeddingInput]
+        var deadline: ContinuousClock.Instant?
+        /// Told of vectors as they come, by the inputs' positions, on the client's thread.
+        var progress: (@Sendable ([Int], [UnitVector]) -> Void)?
     }
 
     private let inbox = TransferInbox<Command>()
@@ -40,12 +48,12 @@ final class EmbeddingDriver: Sendable {
     }
 
     /// Has inputs embedded, or, without inputs, asks for the contract.
-    func request(_ inputs: [EmbeddingInput]?) async -> Reply {
+    func request(_ submission: Submission?) async -> Reply {
         let caller = inbox.newCaller()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 guard !Task.isCancelled else { return continuation.resume(returning: .failure(Self.cancelled)) }
-                post(inputs.map { .submit(caller, $0, continuation) } ?? .probe(caller, continuation))
+                post(submission.map { .submit(caller, $0, continuation) } ?? .probe(caller, continuation))
                 // The handler may have run just before the command came; a second cancellation does no harm.
                 if Task.isCancelled { post(.cancel(caller)) }
             }
@@ -78,10 +86,10 @@ extension EmbeddingDriver {
         private let driver: EmbeddingDriver
         private let endpoint: EmbeddingEndpoint
         private let address: EndpointAddress
-        private let model: String
         private let dimension: Int
         private var scheduler: RequestScheduler
         private var continuations: [UInt64: CheckedContinuation<Reply, Never>] = [:]
+        private var listeners: [UInt64: @Sendable ([Int], [UnitVector]) -> Void] = [:]
         private var sizes: [Int: Int] = [:]
         private var bytesReceived = 0
         private var connections = 0
@@ -96,7 +104,6 @@ extension EmbeddingDriver {
             self.driver = driver
             self.endpoint = endpoint
             self.address = address
-            self.model = model
             self.dimension = dimension
             scheduler = RequestScheduler(endpoint: endpoint, model: model, dimension: dimension)
         }
@@ -135,14 +142,22 @@ extension EmbeddingDriver {
             let (commands, isClosed) = driver.inbox.take()
             for command in commands {
                 switch command {
-                case .submit(let caller, let inputs, let continuation):
+                case .submit(let caller, let submission, let continuation):
                     continuations[caller] = continuation
-                    scheduler.submit(caller, inputs, now: .now)
+                    listeners[caller] = submission.progress
+                    scheduler.submit(
+                        caller,
+                        submission.inputs,
+                        deadline: submission.deadline,
+                        wantsProgress: submission.progress != nil,
+                        now: .now
+                    )
                 case .probe(let caller, let continuation):
                     continuations[caller] = continuation
                     apply(scheduler.submitProbe(caller), multi)
                 case .cancel(let caller):
-                    apply(scheduler.cancel(caller), multi)
+                    apply(scheduler.cancel(caller, now: .now), multi)
+                    listeners[caller] = nil
                     continuations.removeValue(forKey: caller)?.resume(returning: .failure(EmbeddingDriver.cancelled))
                 }
             }
@@ -151,11 +166,16 @@ extension EmbeddingDriver {
 
         /// Sends what may be sent; when to look again.
         private func sendRequests(_ multi: CurlMulti) -> ContinuousClock.Instant? {
+            apply(scheduler.expire(.now), multi)
             while true {
                 switch scheduler.next(.now) {
-                case .wait(let instant): return instant
+                case .wait(let instant): return [instant, scheduler.nextDeadline].compactMap { $0 }.min()
                 case .send(let request):
-                    let body = embeddingRequestBody(model: model, texts: request.texts, encoding: request.encoding)
+                    let body = embeddingRequestBody(
+                        model: request.model,
+                        texts: request.texts,
+                        encoding: request.encoding
+                    )
                     sizes[request.id] = request.texts.count
                     // A printed double with its comma has up to 26 bytes; other members of an item and of the reply
                     // get the rest.
@@ -172,13 +192,15 @@ extension EmbeddingDriver {
         private func take(_ request: Int, _ result: TransferResult, _ multi: CurlMulti) {
             bytesReceived += result.body.count
             connections += result.connections
+            let seconds = time(nil)
             let verdict = TransferVerdict(
                 result,
                 count: sizes.removeValue(forKey: request) ?? 0,
                 dimension: dimension,
-                now: time(nil)
+                now: seconds
             )
-            apply(scheduler.finished(request, verdict, now: .now), multi)
+            let limits = result.limitFields.isEmpty ? nil : RateLimits(result.limitFields, now: seconds)
+            apply(scheduler.finished(request, verdict, limits: limits, now: .now), multi)
         }
 
         private func apply(_ effects: RequestScheduler.Effects, _ multi: CurlMulti?) {
@@ -186,9 +208,11 @@ extension EmbeddingDriver {
                 multi?.abort(request)
                 sizes[request] = nil
             }
+            for progress in effects.progress { listeners[progress.caller]?(progress.indices, progress.vectors) }
             // Callers look at the statistics when they are resumed.
             if !effects.completions.isEmpty { publish() }
             for completion in effects.completions {
+                listeners[completion.caller] = nil
                 continuations.removeValue(forKey: completion.caller)?.resume(returning: completion.result)
             }
         }
@@ -204,7 +228,7 @@ extension EmbeddingDriver {
         private func end(_ error: KelterError) {
             driver.inbox.close()
             let (commands, _) = driver.inbox.take()
-            apply(scheduler.failAll(error), nil)
+            apply(scheduler.failAll(error, now: .now), nil)
             for command in commands {
                 switch command {
                 case .submit(_, _, let continuation), .probe(_, let continuation):

@@ -12,6 +12,14 @@ enum TransferVerdict: Sendable, Equatable {
         var isThrottle = false
         /// The request may have been too much for its time; a smaller one may do.
         var isTimeout = false
+
+        /// Whether the endpoint is away or broken, rather than its reply.
+        var isOutage: Bool {
+            [.embeddingUnreachable, .embeddingTimeout, .embeddingServerError].contains(error.code)
+        }
+
+        /// Whether there was a reply that cannot be used, which may be a matter of its encoding.
+        var isBadReply: Bool { !isOutage && !isThrottle }
     }
 
     case reply(EmbeddingReply)
@@ -36,8 +44,7 @@ extension TransferVerdict {
             return
         }
         guard (200..<300).contains(result.status) else {
-            let after = result.retryAfter.flatMap { retryAfter($0, now: now) }
-            self = Self.judge(status: result.isKeyRefusal ? 401 : result.status, after: after)
+            self = Self.judge(status: result.isKeyRefusal ? 401 : result.status, after: result.wait(now: now))
             return
         }
         do throws(EmbeddingReplyReader.Failure) {
