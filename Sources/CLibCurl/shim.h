@@ -62,6 +62,17 @@ static inline long ccurl_getinfo_long(CURL *easy, CURLINFO info) {
     return curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : 0;
 }
 
+/// Variadic in C; NULL when libcurl does not know. The handle owns the text, until it is used again.
+static inline const char *ccurl_getinfo_string(CURL *easy, CURLINFO info) {
+    char *value = NULL;
+    return curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : NULL;
+}
+
+/// Variadic in C. A NULL string takes an option away, the default included.
+static inline CURLcode ccurl_reset_string(CURL *easy, CURLoption option) {
+    return curl_easy_setopt(easy, option, (char *)NULL);
+}
+
 /// The result sits in a C union; only a message with CURLMSG_DONE has one.
 static inline int ccurl_message_is_done(const CURLMsg *message) {
     return message->msg == CURLMSG_DONE;

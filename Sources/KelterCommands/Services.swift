@@ -151,7 +151,10 @@ struct Services: Sendable {
         if let given { store = given } else { store = try await self.store() }
         let profile = settings.profile
         let client = try await embeddingClient()
-        let counter = try Tokenizers.make(profile.tokenizer, weightsFile: paths.embeddingWeights)
+        let counter = try Tokenizers.make(
+            profile.tokenizer,
+            files: .init(weights: paths.embeddingWeights, directory: paths.tokenizers)
+        )
         return Ingestion.Stages(
             parser: DocumentParser(),
             chunker: try Chunker(profile: profile, tokenCounter: counter),

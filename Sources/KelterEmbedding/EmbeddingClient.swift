@@ -18,6 +18,7 @@ package final class EmbeddingClient: Sendable {
         let address = try EndpointAddress(baseURL: endpoint.baseURL, route: "embeddings")
         try Self.check(endpoint, dimension: dimension)
         try EndpointAddress.check(key: endpoint.apiKey)
+        try endpoint.security.check()
         driver = EmbeddingDriver()
         try driver.start(endpoint, address: address, model: model, dimension: dimension)
     }

@@ -4,6 +4,8 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
     package var baseURL: String
     /// `LITELLM_MASTER_KEY`, sent as a bearer token.
     package var apiKey: String?
+    /// Whom connections trust and how they show who they are.
+    package var security = ConnectionSecurity()
     /// The whole time of one request, `EMBEDDINGS_TIMEOUT_SECONDS`; default 20 s.
     package var timeout: Duration
     /// Most inputs of one request, `EMBEDDINGS_BATCH_SIZE`; 1 to 2048, default 64.

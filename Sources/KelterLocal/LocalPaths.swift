@@ -49,6 +49,9 @@ extension LocalPaths {
     /// The weights of the embedded model, which hold its tokenizer too.
     package var embeddingWeights: String { engineDirectory + "/e5-small-q4.bin" }
 
+    /// The vocabularies of other models' tokenizers.
+    package var tokenizers: String { parts + "/tokenizers" }
+
     /// Locks, process ids and ports of the running services.
     var runDirectory: String { home + "/run" }
     var logDirectory: String { home + "/log" }

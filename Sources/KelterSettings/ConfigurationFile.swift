@@ -5,7 +5,10 @@ import Yams
 struct ConfigurationFile {
     struct Entry {
         let value: String
+        /// The line of the value, from 1.
         let line: Int
+        /// Whether the value is meant as it is written, be it empty.
+        let isQuoted: Bool
     }
 
     let path: String
@@ -16,21 +19,26 @@ struct ConfigurationFile {
     /// - Throws: ``KelterError`` with ``ErrorCode/configurationFileInvalid``, naming file and line.
     init(text: String, path: String) throws(KelterError) {
         self.path = path
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text)
-        } catch {
-            throw Self.invalid(path, "The file is not valid YAML.", line: (error as? YamlError)?.line)
-        }
-        guard let root, root != Node("") else { return }
-        guard let mapping = root.mapping else {
-            throw Self.invalid(path, "The file is not a mapping of settings to values.", line: root.mark?.line)
-        }
-        for (key, value) in mapping {
-            guard let name = key.scalar?.string, let scalar = value.scalar else {
-                throw Self.invalid(path, "A setting is not a single value.", line: key.mark?.line)
+        do throws(YAMLFailure) {
+            guard let root = try composedYAML(text) else { return }
+            guard let mapping = root.mapping else {
+                throw YAMLFailure(
+                    message: "The file is not a mapping of settings to values.",
+                    line: root.mark?.line
+                )
             }
-            entries[name] = Entry(value: scalar.string, line: value.mark?.line ?? 0)
+            for member in try YAMLMapping(mapping).members {
+                guard let scalar = member.value.scalar else {
+                    throw YAMLFailure(message: "A setting is not a single value.", line: member.line)
+                }
+                entries[member.name] = Entry(
+                    value: member.value.isNull ? "" : scalar.string,
+                    line: scalar.mark?.line ?? member.line,
+                    isQuoted: scalar.style != .plain
+                )
+            }
+        } catch {
+            throw Self.invalid(path, error.message, line: error.line)
         }
     }
 
@@ -48,15 +56,5 @@ struct ConfigurationFile {
             subject: line.map { "\(path):\($0)" } ?? path,
             fix: "Correct the file, or name another one with KELTER_CONFIG."
         )
-    }
-}
-
-extension YamlError {
-    fileprivate var line: Int? {
-        switch self {
-        case .reader(_, _, _, _): nil
-        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _): mark.line
-        default: nil
-        }
     }
 }

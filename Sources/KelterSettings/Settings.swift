@@ -9,17 +9,17 @@ package struct Settings: Sendable {
     ///
     /// Default: the embedded server.
     package let database: DatabaseSettings
-    /// `RAG_VECTOR_SCHEMA`: the schema of the vector space.
+    /// `RAG_VECTOR_SCHEMA`: the vector space of the profile `standard`.
     ///
     /// Default `rag`.
     package let vectorSchema: String
     /// `LITELLM_BASE_URL`; `nil` means the embedded endpoint.
     package let endpointBaseURL: String?
-    /// `LITELLM_MASTER_KEY`, a secret.
-    package let endpointKey: String?
+    /// `LITELLM_MASTER_KEY` or its file, `LITELLM_CA_FILE`, `LITELLM_CLIENT_…`.
+    package let endpoint: EndpointSettings
     /// `LITELLM_CHAT_MODEL`: the model that answers questions; `nil` means that only matches are given.
     package let chatModel: String?
-    /// `EMBEDDINGS_BATCH_SIZE`: inputs a request.
+    /// `EMBEDDINGS_BATCH_SIZE`: inputs a request of the profile `standard`.
     ///
     /// Default 64.
     package let batchSize: Int
@@ -39,8 +39,8 @@ package struct Settings: Sendable {
     ///
     /// Default 15 s.
     package let statementTimeout: Duration
-    /// The profile named by `RAG_DEFAULT_EMBEDDING_PROFILE`.
-    package let profile: EmbeddingProfile
+    /// The profile `standard` of the settings `EMBEDDINGS_…`, those of the routing file, and its rules.
+    package let routing: Routing
     /// `RAG_INDEX_KIND`, `RAG_HNSW_…`, `RAG_IVF_…`.
     package let index: IndexSettings
     /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
@@ -69,20 +69,31 @@ extension Settings {
     ///   - flags: Values given on the command line, by setting name.
     ///   - environment: The process's environment.
     ///   - file: Text and path of the configuration file, where there is one.
-    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` or ``ErrorCode/configurationFileInvalid``.
+    ///   - routing: Text and path of the routing file, where there is one: ``routingPath(flags:environment:file:)``.
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` or ``ErrorCode/configurationFileInvalid``; of
+    ///   profiles and rules ``ErrorCode/routeInvalid``, ``ErrorCode/routeConflict``, ``ErrorCode/unknownProfile``,
+    ///   ``ErrorCode/unknownSpace`` or ``ErrorCode/schemaDimensionMismatch``.
     package init(
         flags: [String: String] = [:],
         environment: [String: String],
-        file: (text: String, path: String)? = nil
+        file: (text: String, path: String)? = nil,
+        routing: (text: String, path: String)? = nil
     ) throws(KelterError) {
         var configuration: ConfigurationFile?
         if let file { configuration = try ConfigurationFile(text: file.text, path: file.path) }
-        var reader = SettingsReader(flags: flags, environment: environment, file: configuration)
+        var routingFile: RoutingFile?
+        if let routing { routingFile = try RoutingFile(text: routing.text, path: routing.path) }
+        var reader = SettingsReader(
+            flags: flags,
+            environment: environment,
+            file: configuration,
+            profile: routingFile?.profiles.first { $0.name == EmbeddingProfile.standardName }
+        )
+        try reader.refuseContradictions()
 
         database = try DatabaseSettings(&reader)
-        vectorSchema = try Self.schema(&reader)
         endpointBaseURL = try Self.baseURL(&reader)
-        endpointKey = reader.text("LITELLM_MASTER_KEY", mask: { _ in "********" })
+        endpoint = try EndpointSettings(&reader, baseURL: endpointBaseURL)
         chatModel = reader.text("LITELLM_CHAT_MODEL")
         guard chatModel == nil || endpointBaseURL != nil else {
             throw reader.invalid(
@@ -90,7 +101,10 @@ extension Settings {
                 allowed: "it together with LITELLM_BASE_URL: the embedded endpoint has no chat model"
             )
         }
-        batchSize = try reader.integer("EMBEDDINGS_BATCH_SIZE", builtIn: 64, in: 1...2048)
+        let standard: EmbeddingProfile
+        (self.routing, standard) = try Self.routing(&reader, routingFile)
+        vectorSchema = standard.vectorSpace
+        batchSize = standard.maximumInputs
         timeout = .milliseconds(
             Int(try reader.number("EMBEDDINGS_TIMEOUT_SECONDS", builtIn: 20, in: 0.1...3600) * 1000)
         )
@@ -99,7 +113,6 @@ extension Settings {
         statementTimeout = .milliseconds(
             try reader.integer("RAG_STATEMENT_TIMEOUT_MS", builtIn: 15_000, in: 100...86_400_000)
         )
-        profile = try Self.profile(&reader, schema: vectorSchema)
         index = try IndexSettings(&reader)
         search = SearchSettings(
             alpha: try reader.number("RAG_HYBRID_ALPHA", builtIn: 0.7, in: 0...1),
@@ -111,14 +124,6 @@ extension Settings {
         try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
     }
 
-    private static func schema(_ reader: inout SettingsReader) throws(KelterError) -> String {
-        let name = reader.text("RAG_VECTOR_SCHEMA", builtIn: "rag") ?? "rag"
-        guard isSchemaName(name) else {
-            throw reader.invalid("RAG_VECTOR_SCHEMA", allowed: "a lower-case SQL name such as rag")
-        }
-        return name
-    }
-
     private static func baseURL(_ reader: inout SettingsReader) throws(KelterError) -> String? {
         guard let url = reader.text("LITELLM_BASE_URL", mask: maskedPassword) else { return nil }
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
@@ -126,53 +131,17 @@ extension Settings {
         }
         return url
     }
-
-    private static func profile(
-        _ reader: inout SettingsReader,
-        schema: String
-    ) throws(KelterError) -> EmbeddingProfile {
-        let name = reader.text("RAG_DEFAULT_EMBEDDING_PROFILE", builtIn: "standard") ?? "standard"
-        guard name == "standard" else {
-            throw reader.invalid("RAG_DEFAULT_EMBEDDING_PROFILE", allowed: "standard, the only profile there is")
-        }
-        let model = reader.text("EMBEDDINGS_MODEL_PRIMARY", builtIn: EmbeddingProfile.embeddedModel) ?? ""
-        // Of an unknown model neither tokenizer nor prefixes are known: bytes never undercount its tokens.
-        let isEmbedded = model == EmbeddingProfile.embeddedModel
-        let dimension = try reader.integer("EMBEDDINGS_DIM", builtIn: EmbeddingProfile.embeddedDimension, in: 1...2000)
-        let target = try reader.integer("RAG_CHUNK_TARGET_TOKENS", builtIn: 450, in: 32...512)
-        let overlap = try reader.integer("RAG_CHUNK_OVERLAP_TOKENS", builtIn: 80, in: 0...256)
-        guard overlap * 2 <= target else {
-            throw reader.invalid(
-                "RAG_CHUNK_OVERLAP_TOKENS",
-                allowed: "at most half of RAG_CHUNK_TARGET_TOKENS (\(target))"
-            )
-        }
-        return EmbeddingProfile(
-            name: name,
-            model: model,
-            dimension: dimension,
-            tokenizer: isEmbedded ? .xlmRoberta : .bytes,
-            targetTokens: target,
-            overlapTokens: overlap,
-            passagePrefix: isEmbedded ? "passage: " : "",
-            queryPrefix: isEmbedded ? "query: " : "",
-            vectorSpace: schema
-        )
-    }
 }
 
 extension Settings {
+    /// The profile named by `RAG_DEFAULT_EMBEDDING_PROFILE`: that of what no rule matches.
+    package var profile: EmbeddingProfile { routing.defaultProfile }
     /// Whether the user's own database is to be used instead of the embedded one.
     package var isDatabaseConfigured: Bool { database.url != nil }
     /// Whether the user's own endpoint is to be used instead of the embedded one.
     package var isEndpointConfigured: Bool { endpointBaseURL != nil }
-}
-
-extension EmbeddingProfile {
-    /// The alias of the embedded model, multilingual-e5-small.
-    package static let embeddedModel = "multilingual-e5-small"
-    /// The width of the embedded model's vectors.
-    package static let embeddedDimension = 384
+    /// The endpoint's key, whichever way it was given; a secret.
+    package var endpointKey: String? { endpoint.key }
 }
 
 /// Whether a text may name a schema: lower-case letters, digits and `_`, at most 63 bytes, not PostgreSQL's own `pg_…`.

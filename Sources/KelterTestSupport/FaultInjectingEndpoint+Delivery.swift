@@ -9,27 +9,28 @@ extension FaultInjectingEndpoint.Fault {
             return LoopbackHTTPServer.Response(status: status, headers: headers, body: Array(body.utf8))
         case .cutJSON(let count): response.body = Array(body.prefix(count))
         case .cutConnection(let count): response.delivery = .cut(after: count)
-        case .wrongContentType: response.contentType = "text/plain"
+        case .malformedJSON:
+            if let colon = response.body.firstIndex(of: UInt8(ascii: ":")) {
+                response.body[colon] = UInt8(ascii: ";")
+            }
+        case .contentType(let type): response.contentType = type
         case .errorBody:
             return LoopbackHTTPServer.Response(text: #"{"error":{"message":"model crashed","code":500}}"#)
-        case .html:
+        case .html(let type):
             return LoopbackHTTPServer.Response(
-                contentType: "text/html",
+                contentType: type,
                 text: "<!doctype html><title>Login</title>"
             )
         case .endless:
             return LoopbackHTTPServer.Response(body: Array(repeating: 0x20, count: 1 << 16), delivery: .endless)
         case .drip(let count, let pause): response.delivery = .drip(bytes: count, pause: pause)
-        case .redirect:
-            return LoopbackHTTPServer.Response(
-                status: 307,
-                headers: [("Location", "http://127.0.0.1:9/embeddings")]
-            )
+        case .redirect(let address):
+            return LoopbackHTTPServer.Response(status: 307, headers: [("Location", address)])
         case .hang: response.delivery = .hang
         case .reset: response.delivery = .reset
         case .noReply: response.delivery = .noReply
         case .tooFewItems, .tooManyItems, .duplicateIndex, .shuffledItems, .indexOutOfRange, .missingIndex, .wrongWidth,
-            .float64, .bigEndian, .oddLength, .notANumber, .infinity, .zeroVector:
+            .float64, .bigEndian, .oddLength, .invalidBase64, .notANumber, .nullVector, .infinity, .zeroVector:
             break
         }
         return response

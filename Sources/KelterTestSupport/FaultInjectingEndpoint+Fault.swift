@@ -18,24 +18,31 @@ extension FaultInjectingEndpoint {
         case bigEndian
         /// Base64 whose bytes are no whole number of float32.
         case oddLength
+        /// Base64 with a character that is none of its alphabet.
+        case invalidBase64
         /// NaN in base64, null among numbers.
         case notANumber(item: Int)
-        /// Infinity in base64, 1e999 among numbers.
-        case infinity(item: Int)
+        /// No vector at all: null.
+        case nullVector(item: Int)
+        /// Infinity in base64, 1e999 among numbers; with or without a minus sign.
+        case infinity(item: Int, isNegative: Bool = false)
         case zeroVector(item: Int)
         /// The right reply's first bytes as a whole body.
         case cutJSON(after: Int)
         /// The connection ends after so many bytes of the body.
         case cutConnection(after: Int)
-        /// The right reply as `text/plain`.
-        case wrongContentType
+        /// The right reply with a semicolon in the place of its first colon.
+        case malformedJSON
+        /// The right reply as another media type, or, if it is empty, as none.
+        case contentType(String)
         /// Status 200 with an error object.
         case errorBody
-        case html
+        /// A page, called HTML or something else.
+        case html(as: String = "text/html")
         case endless
         /// The right reply in pieces.
         case drip(bytes: Int, pause: Duration)
-        case redirect
+        case redirect(to: String = "http://127.0.0.1:9/embeddings")
         case hang
         case reset
         case noReply

@@ -7,6 +7,7 @@ extension FaultInjectingEndpoint {
         private struct Item {
             var index: Int?
             var vector: [Float]
+            var isNull = false
         }
 
         private let model: String
@@ -43,11 +44,15 @@ extension FaultInjectingEndpoint {
             case .bigEndian: bytes = { vector in vector.map(\.bitPattern.bigEndian).withUnsafeBytes { Array($0) } }
             case .oddLength: bytes = { vector in vector.withUnsafeBytes { Array($0) } + [0] }
             case .notANumber(let item): reply.change(item) { $0[0] = .nan }
-            case .infinity(let item): reply.change(item) { $0[0] = .infinity }
+            case .nullVector(let item): if items.indices.contains(item) { reply.items[item].isNull = true }
+            case .infinity(let item, let isNegative): reply.change(item) { $0[0] = isNegative ? -.infinity : .infinity }
             case .zeroVector(let item): reply.change(item) { $0 = $0.map { _ in 0 } }
             default: break
             }
-            let body = reply.body(bytes)
+            var body = reply.body(bytes)
+            if case .invalidBase64 = fault, let start = body.firstRange(of: Array(#""embedding":""#.utf8))?.upperBound {
+                body[start] = UInt8(ascii: "!")
+            }
             return fault.map { $0.response(body) } ?? LoopbackHTTPServer.Response(body: body)
         }
 
@@ -66,7 +71,9 @@ extension FaultInjectingEndpoint {
             output.append(contentsOf: #","data":["#.utf8)
             for (position, item) in items.enumerated() {
                 output.append(contentsOf: (position > 0 ? #",{"embedding":"# : #"{"embedding":"#).utf8)
-                if isBase64 {
+                if item.isNull {
+                    output.append(contentsOf: "null".utf8)
+                } else if isBase64 {
                     output.append(UInt8(ascii: "\""))
                     Self.appendBase64(bytes(item.vector), to: &output)
                     output.append(UInt8(ascii: "\""))
@@ -86,7 +93,7 @@ extension FaultInjectingEndpoint {
             output.append(UInt8(ascii: "["))
             for (index, value) in vector.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
-                let text = value.isNaN ? "null" : value.isInfinite ? "1e999" : "\(value)"
+                let text = value.isNaN ? "null" : value.isInfinite ? (value < 0 ? "-1e999" : "1e999") : "\(value)"
                 output.append(contentsOf: text.utf8)
             }
             output.append(UInt8(ascii: "]"))

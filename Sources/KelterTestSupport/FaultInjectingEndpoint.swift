@@ -83,6 +83,9 @@ package final class FaultInjectingEndpoint: Sendable {
     /// `http://127.0.0.1:PORT/v1`.
     package var baseURL: String { "http://127.0.0.1:\(server.port)/v1" }
 
+    /// The port it listens on.
+    package var port: UInt16 { server.port }
+
     package var log: Log { state.log.withLock { $0 } }
 
     /// Connections accepted since the start.

@@ -19,6 +19,7 @@ package struct TemporaryDatabase: Sendable {
     ///   - dimension: The width of the vectors. Default 8.
     ///   - poolSize: Connections of the store. Default 4.
     ///   - appliesSchema: Whether the tables are created. Default `true`.
+    ///   - statementTimeout: Of the store. Default 15 s.
     ///   - body: The test.
     /// - Returns: What the test returned.
     /// - Throws: What the test threw, or why there is no database.
@@ -26,6 +27,7 @@ package struct TemporaryDatabase: Sendable {
         dimension: Int = 8,
         poolSize: Int = 4,
         appliesSchema: Bool = true,
+        statementTimeout: Duration = .seconds(15),
         _ body: (TemporaryDatabase) async throws -> Value
     ) async throws -> Value {
         let server = try await TestServer.postgresURL()
@@ -41,12 +43,11 @@ package struct TemporaryDatabase: Sendable {
         )
         try await administrator.runScript("CREATE DATABASE \(name)")
         let url = replacingDatabase(of: server, with: name)
-        // What a test prepares by itself waits for the processes of all the others; the built binary has its own setting.
         let configuration = StoreConfiguration(
             url: url,
             dimension: dimension,
             poolSize: poolSize,
-            statementTimeout: .seconds(300)
+            statementTimeout: statementTimeout
         )
         let database = TemporaryDatabase(url: url, name: name, store: try Store(configuration: configuration))
         let result: Result<Value, any Error>

@@ -143,6 +143,13 @@ extension CheckDamage {
             fix: applyRoles
         ),
         CheckDamage(
+            "the application may not set the fingerprint of the model",
+            "REVOKE UPDATE ON rag.vector_space FROM {app}",
+            failed: ["roles"],
+            detail: "{app} may not read and write vector_space",
+            fix: applyRoles
+        ),
+        CheckDamage(
             "the reader may not read",
             "REVOKE SELECT ON rag.chunks FROM {reader}; REVOKE USAGE ON SCHEMA rag FROM {reader}",
             failed: ["roles"],

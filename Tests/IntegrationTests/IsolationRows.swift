@@ -23,6 +23,11 @@ struct IsolationRows: Sendable {
     /// The names of documents that only the victim has.
     static let secretName = "secret/plan.txt"
     static let secretBytes = "secret bytes"
+    /// The part of the embedding cache in which both tenants have entries, and that in which only the victim has.
+    static let cache = CacheSpace(fingerprint: "shared", dimension: 8, template: "1")
+    static let secretCache = CacheSpace(fingerprint: "secret model", dimension: 8, template: "secret template")
+    /// A text that both tenants have, with different vectors, and one that only the victim has.
+    static let (sharedText, secretText) = (Fixture.hash("cached"), Fixture.hash("cached secret"))
 
     /// Fills every table through the store's own calls.
     static func fill(_ store: Store, _ tenant: Tenant, isVictim: Bool) async throws -> IsolationRows {
@@ -62,6 +67,12 @@ struct IsolationRows: Sendable {
         )
         let open = IdempotencyClaim(route: "r", key: "open", requestHash: digest, owner: Fixture.id())
         _ = try await store.claimIdempotencyKey(open, for: .seconds(600), tenant: tenant)
+        let own = Fixture.axis(isVictim ? 2 : 3)
+        try await store.cacheVectors([(sharedText, own)], in: cache, tenant: tenant)
+        if isVictim {
+            let secrets = [(secretText, own), (Fixture.hash("cached, empty"), UnitVector.empty)]
+            for space in [cache, secretCache] { try await store.cacheVectors(secrets, in: space, tenant: tenant) }
+        }
         let stored = try await standby(store, tenant, run: run)
         return IsolationRows(
             tenant: tenant,

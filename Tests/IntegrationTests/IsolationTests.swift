@@ -16,7 +16,7 @@ struct IsolationTests {
         try await IsolationWorld.with(schema: schema) { world in
             let reader = try world.database.roleStore(.reader, schema: schema)
             let known = ["collections", "documents", "sources", "chunks", "embeddings", "runs", "run_items", "uploads"]
-            let expected = (known + ["idempotency_keys", "audit_log"]).map { "\(schema).\($0)" }
+            let expected = (known + ["idempotency_keys", "audit_log", "embedding_cache"]).map { "\(schema).\($0)" }
             let names = Set(world.tables.map(\.name))
             #expect(names.isSuperset(of: expected + ["public.api_keys", "\(schema)_standby.embeddings"]))
             let before = try await world.dump()

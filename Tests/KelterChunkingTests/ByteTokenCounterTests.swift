@@ -33,7 +33,9 @@ struct ByteTokenCounterTests {
 
     @Test("is what the profile's tokenizer \"bytes\" makes")
     func made() throws {
-        #expect(try Tokenizers.make(.bytes, weightsFile: nil) is ByteTokenCounter)
-        #expect(try Tokenizers.make(.xlmRoberta, weightsFile: Weights.path()) is XLMRobertaTokenizer)
+        #expect(try Tokenizers.make(.bytes, files: Tokenizers.Files()) is ByteTokenCounter)
+        #expect(
+            try Tokenizers.make(.xlmRoberta, files: Tokenizers.Files(weights: Weights.path())) is XLMRobertaTokenizer
+        )
     }
 }

@@ -7,7 +7,7 @@ import Testing
 struct ChunkerPropertyTests {
     /// A counter with limits that suit it.
     enum Counter: String, CaseIterable {
-        case bytes, words, growing, exact
+        case bytes, words, growing, exact, cl100k, o200k, wordPiece
 
         func make() throws -> any TokenCounter {
             switch self {
@@ -15,6 +15,9 @@ struct ChunkerPropertyTests {
             case .words: WordCounter()
             case .growing: GrowingCounter()
             case .exact: try Weights.tokenizer.get()
+            case .cl100k: try Installed.cl100k.tokenizer()
+            case .o200k: try Installed.o200k.tokenizer()
+            case .wordPiece: try Installed.wordPiece.tokenizer()
             }
         }
 
@@ -23,6 +26,8 @@ struct ChunkerPropertyTests {
             case .bytes: .test(target: 900, maximum: 1000, overlap: 160)
             case .words, .growing: .test(target: 100, maximum: 120, overlap: 20)
             case .exact: .test()
+            // Without room between target and limit, so that sums that count too little would show.
+            case .cl100k, .o200k, .wordPiece: .test(target: 100, maximum: 100, overlap: 20)
             }
         }
     }

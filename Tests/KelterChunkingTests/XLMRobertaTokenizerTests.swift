@@ -45,7 +45,7 @@ struct XLMRobertaTokenizerTests {
         let error = #expect(throws: KelterError.self) { try XLMRobertaTokenizer(weightsFile: "/nonexistent/e5.bin") }
         #expect(error?.code == .partMissing)
         #expect(error?.subject == "/nonexistent/e5.bin")
-        #expect(throws: KelterError.self) { try Tokenizers.make(.xlmRoberta, weightsFile: nil) }
+        #expect(throws: KelterError.self) { try Tokenizers.make(.xlmRoberta, files: Tokenizers.Files()) }
     }
 
     @Test("a damaged weights file is refused", arguments: [0, 3, 44, 71, 500, 100_000, 4_600_000])

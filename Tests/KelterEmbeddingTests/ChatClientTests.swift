@@ -83,7 +83,7 @@ struct ChatClientTests {
     }
 
     static let passing: [Fault] = [
-        .status(409), .status(425), .status(429), .status(500), .status(502), .status(503), .status(529), .html,
+        .status(409), .status(425), .status(429), .status(500), .status(502), .status(503), .status(529), .html(),
         .errorBody, .cutJSON(after: 0), .cutJSON(after: 100), .cutConnection(after: 50), .reset, .noReply,
     ]
 
@@ -98,7 +98,7 @@ struct ChatClientTests {
 
     static let lasting: [(Fault, ErrorCode)] = [
         (.status(429), .chatThrottled), (.status(500), .chatServerError), (.status(503), .chatServerError),
-        (.reset, .chatServerError), (.html, .chatReplyInvalid), (.errorBody, .chatReplyInvalid),
+        (.reset, .chatServerError), (.html(), .chatReplyInvalid), (.errorBody, .chatReplyInvalid),
         (.cutJSON(after: 60), .chatReplyInvalid), (.cutConnection(after: 60), .chatReplyInvalid),
         (.status(200, body: #"{"choices":[]}"#), .chatReplyInvalid),
         (.status(200, body: #"{"choices":[{"message":{"content":null}}]}"#), .chatReplyInvalid),
@@ -119,7 +119,7 @@ struct ChatClientTests {
 
     static let final: [(Fault, ErrorCode)] = [
         (.status(400), .chatRefused), (.status(403), .chatUnauthorised), (.status(404), .chatRefused),
-        (.status(413), .chatRefused), (.status(422), .chatRefused), (.redirect, .chatRefused),
+        (.status(413), .chatRefused), (.status(422), .chatRefused), (.redirect(), .chatRefused),
         (.status(408), .chatTimeout), (.endless, .chatReplyInvalid),
         (.status(400, body: #"{"error":{"message":"no_db_connection"}}"#), .chatUnauthorised),
     ]

@@ -30,7 +30,7 @@ struct EmbeddingFaultTests {
         .status(408), .status(409), .status(425), .status(429), .status(500), .status(502), .status(503), .status(504),
         .status(529), .tooFewItems, .tooManyItems, .duplicateIndex, .indexOutOfRange, .missingIndex, .oddLength,
         .cutJSON(after: 0), .cutJSON(after: 1), .cutJSON(after: 40), .cutJSON(after: 200), .cutConnection(after: 100),
-        .errorBody, .html, .endless,
+        .errorBody, .html(), .malformedJSON, .invalidBase64, .contentType("text/plain"),
     ]
 
     @Test("a passing fault is repaired by one repetition", arguments: passing.indices)
@@ -49,11 +49,8 @@ struct EmbeddingFaultTests {
     static let lasting: [(Fault, ErrorCode)] = [
         (.status(500), .embeddingServerError),
         (.status(503), .embeddingServerError),
-        (.status(425), .embeddingServerError), (.tooFewItems, .embeddingReplyInvalid),
-        (.tooManyItems, .embeddingReplyInvalid), (.duplicateIndex, .embeddingReplyInvalid),
-        (.missingIndex, .embeddingReplyInvalid), (.oddLength, .embeddingReplyInvalid),
-        (.cutJSON(after: 60), .embeddingReplyInvalid), (.cutConnection(after: 60), .embeddingReplyInvalid),
-        (.errorBody, .embeddingReplyInvalid), (.html, .embeddingReplyInvalid), (.endless, .embeddingReplyInvalid),
+        (.status(425), .embeddingServerError), (.tooFewItems, .embeddingCountMismatch),
+        (.duplicateIndex, .embeddingIndexInvalid), (.cutConnection(after: 60), .embeddingReplyCut),
     ]
 
     @Test("a lasting fault ends with its code after the repetitions", arguments: lasting.indices)
@@ -102,8 +99,9 @@ struct EmbeddingFaultTests {
 
     static let final: [(Fault, ErrorCode)] = [
         (.status(401), .embeddingUnauthorised), (.status(403), .embeddingUnauthorised),
-        (.status(404), .embeddingRefused), (.status(405), .embeddingRefused), (.redirect, .embeddingRefused),
-        (.wrongWidth(item: nil), .vectorDimensionMismatch), (.float64, .vectorDimensionMismatch),
+        (.status(404), .embeddingRefused), (.status(405), .embeddingRefused),
+        (.redirect(), .embeddingRedirected), (.endless, .embeddingReplyTooLarge),
+        (.wrongWidth(item: nil), .vectorDimensionMismatch), (.float64, .embeddingEncodingInvalid),
         (.notANumber(item: 1), .embeddingInvalid), (.infinity(item: 2), .embeddingInvalid),
         (.wrongWidth(item: 0), .vectorDimensionMismatch),
     ]
@@ -127,10 +125,10 @@ struct EmbeddingFaultTests {
         }
     }
 
-    @Test("shuffled items are put in order, a zero vector is empty, a wrong content type does not matter")
+    @Test("shuffled items are put in order, a zero vector is empty, a content type may be missing")
     func harmless() async throws {
         let script = FaultInjectingEndpoint.Script.at([
-            1: .shuffledItems, 2: .wrongContentType, 3: .zeroVector(item: 1), 4: .drip(bytes: 7, pause: .zero),
+            1: .shuffledItems, 2: .contentType(""), 3: .zeroVector(item: 1), 4: .drip(bytes: 7, pause: .zero),
         ])
         try await run(script) { _, client in
             let vectors = try expected(texts, dimension: 16)
@@ -320,7 +318,7 @@ struct EmbeddingFaultTests {
     func storm(_ seed: UInt64) async throws {
         let faults: [Fault] = [
             .status(500), .status(429, headers: [("Retry-After", "0")]), .reset, .noReply, .cutConnection(after: 500),
-            .cutJSON(after: 700), .duplicateIndex, .tooFewItems, .shuffledItems, .html, .oddLength,
+            .cutJSON(after: 700), .duplicateIndex, .tooFewItems, .shuffledItems, .html(), .oddLength,
         ]
         let script = FaultInjectingEndpoint.Script.fraction(0.2, seed: seed, of: faults)
         let settings = { (settings: inout EmbeddingEndpoint) in

@@ -100,26 +100,61 @@ struct EmbeddingReplyReaderTests {
         if case .failure(let error) = reply.vectors[1] { #expect(error.code == code) }
     }
 
+    /// What is read for two inputs of width 2, and the code it ends with.
+    static let unusable: [(text: String, code: ErrorCode)] = [
+        ("", .embeddingReplyCut), (" ", .embeddingReplyCut), ("{", .embeddingReplyCut),
+        ("{\"data\"", .embeddingReplyCut),
+        ("null", .embeddingReplyInvalid), ("[]", .embeddingReplyInvalid), ("\"data\"", .embeddingReplyInvalid),
+        ("<html></html>", .embeddingReplyInvalid), ("{}", .embeddingReplyInvalid),
+        ("{data:[]}", .embeddingReplyInvalid),
+        ("{\"data\":null}", .embeddingReplyInvalid), ("{\"data\":{}}", .embeddingReplyInvalid),
+        ("{\"data\" []}", .embeddingReplyInvalid), ("{\"data\":[],\"data\":[]}", .embeddingReplyInvalid),
+        (item(0) + "x", .embeddingReplyInvalid), (pair(item(0), item(1)) + "}", .embeddingReplyInvalid),
+        (pair(item(0), item(1)) + " 1", .embeddingReplyInvalid), (pair(item(0), "7"), .embeddingReplyInvalid),
+        (pair(item(0), "{\"index\":1}"), .embeddingReplyInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":{}}"), .embeddingReplyInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":[\"1\",0]}"), .embeddingReplyInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":[1 0]}"), .embeddingReplyInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":[1,]}"), .embeddingReplyInvalid),
+        ("{\"data\":[]}", .embeddingCountMismatch), ("{\"data\":[" + item(0) + "]}", .embeddingCountMismatch),
+        (pair(item(0), item(1) + "," + item(1)), .embeddingCountMismatch),
+        (pair(item(0), item(0)), .embeddingIndexInvalid), (pair(item(0), item(2)), .embeddingIndexInvalid),
+        (pair(item(0), item(-1)), .embeddingIndexInvalid),
+        (pair(item(0), "{\"embedding\":[1,0]}"), .embeddingIndexInvalid),
+        (pair(item(0), "{\"index\":0.5,\"embedding\":[1,0]}"), .embeddingIndexInvalid),
+        (pair(item(0), "{\"index\":null,\"embedding\":[1,0]}"), .embeddingIndexInvalid),
+        (pair(item(0), "{\"index\":\"1\",\"embedding\":[1,0]}"), .embeddingIndexInvalid),
+        (pair(item(0), "{\"index\":0,\"index\":1,\"embedding\":[1,0]}"), .embeddingIndexInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":\"AAAA\"}"), .embeddingEncodingInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":\"AAAAAAAAAA!=\"}"), .embeddingEncodingInvalid),
+        (pair(item(0), "{\"index\":1,\"embedding\":\"AAA\"}"), .embeddingEncodingInvalid),
+        ("{\"error\":{\"message\":\"x\"}}", .embeddingErrorBody), ("{\"error\":\"x\"}", .embeddingErrorBody),
+        ("{\"data\":[" + item(0) + "," + item(1) + "],\"error\":{\"code\":500}}", .embeddingErrorBody),
+        ("{\"error\":{\"message\":\"x", .embeddingReplyCut),
+    ]
+
+    @Test("a reply that cannot be used is refused with the code of what is wrong", arguments: unusable.indices)
+    func refused(_ index: Int) {
+        let (text, code) = Self.unusable[index]
+        let failure = #expect(throws: EmbeddingReplyReader.Failure.self) { try read(text) }
+        #expect(failure?.code == code, "\(text)")
+    }
+
     @Test(
-        "a reply of another shape is refused",
+        "of an error no more is told than a plain code",
         arguments: [
-            "", " ", "null", "[]", "\"data\"", "<html></html>", "{", "{}", "{\"data\":null}", "{\"data\":{}}",
-            "{\"data\":[]}", "{\"error\":{\"message\":\"x\"}}", "{\"data\":[{\"index\":0,\"embedding\":[1,0]}]}",
-            item(0) + "x", pair(item(0), item(0)), pair(item(0), item(2)), pair(item(0), item(-1)),
-            pair(item(0), "{\"embedding\":[1,0]}"), pair(item(0), "{\"index\":1}"),
-            pair(item(0), "{\"index\":0.5,\"embedding\":[1,0]}"),
-            pair(item(0), "{\"index\":1,\"embedding\":{}}"), pair(item(0), "{\"index\":1,\"embedding\":[\"1\",0]}"),
-            pair(item(0), "{\"index\":1,\"embedding\":[1 0]}"), pair(item(0), "{\"index\":1,\"embedding\":[1,]}"),
-            pair(item(0), "{\"index\":1,\"embedding\":\"AAAA\"}"),
-            pair(item(0), "{\"index\":1,\"embedding\":\"AAAAAAAAAA!=\"}"),
-            pair(item(0), "{\"index\":1,\"embedding\":\"AAA\"}"), pair(item(0), item(1)) + "}",
-            pair(item(0), item(1)) + " 1",
-            pair(item(0), item(1) + "," + item(1)), pair(item(0), "7"), "{\"data\":[],\"data\":[]}",
-            "{\"data\":[" + item(0) + "," + item(1) + "],\"error\":{\"code\":500}}", "{data:[]}", "{\"data\" []}",
-        ]
+            (#"{"code":429,"type":"x"}"#, "429"), (#"{"code":null,"type":"RateLimitError"}"#, "RateLimitError"),
+            (#"{"code":"invalid_api_key","message":"sk-geheim1"}"#, "invalid_api_key"),
+            (#"{"code":"sk-geheim1","type":"auth_error"}"#, "auth_error"), (#"{"code":"der ganze Text"}"#, nil),
+            (#"{"message":"geheim"}"#, nil), (#""geheim""#, nil), (#"{"code":"a1b2c3d4e5"}"#, nil),
+            (#"{"code":12345678901}"#, nil), (#"{"code":true}"#, nil), ("[7]", nil), (#"{"code":""}"#, nil),
+        ] as [(String, String?)]
     )
-    func refused(_ text: String) {
-        #expect(throws: EmbeddingReplyReader.Failure.self) { try read(text) }
+    func errorWords(_ error: String, _ word: String?) {
+        let failure = #expect(throws: EmbeddingReplyReader.Failure.self) { try read(#"{"error":\#(error)}"#) }
+        #expect(
+            failure?.message == "it carries \(word.map { "the error \($0)" } ?? "an error") instead of vectors"
+        )
     }
 
     private static func item(_ index: Int) -> String { "{\"index\":\(index),\"embedding\":[1,0]}" }
@@ -134,9 +169,10 @@ struct EmbeddingReplyReaderTests {
         )
         _ = try EmbeddingReplyReader.read(text, count: 2, dimension: 2)
         for end in 0..<text.count {
-            #expect(throws: EmbeddingReplyReader.Failure.self) {
+            let failure = #expect(throws: EmbeddingReplyReader.Failure.self) {
                 try EmbeddingReplyReader.read(Array(text[..<end]), count: 2, dimension: 2)
             }
+            #expect(failure?.code == .embeddingReplyCut, "cut after \(end) bytes")
         }
     }
 

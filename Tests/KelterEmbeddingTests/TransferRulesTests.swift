@@ -1,3 +1,4 @@
+import CLibCurl
 import KelterModel
 import Testing
 
@@ -42,11 +43,49 @@ struct TransferRulesTests {
         arguments: [
             ("http://localhost:1", true), ("http://LOCALHOST", true), ("http://127.0.0.1/v1", true),
             ("http://127.8.9.1", true), ("http://[::1]:80", true), ("http://localhost.example", false),
-            ("http://10.0.0.1", false), ("https://api.example", false),
+            ("http://10.0.0.1", false), ("https://api.example", false), ("http://127.example", false),
+            ("http://127.0.0.1.example", false),
         ]
     )
     func loopback(_ url: String, _ isLoopback: Bool) throws {
         #expect(try EndpointAddress(baseURL: url, route: "embeddings").isLoopback == isLoopback)
+        #expect(EndpointAddress.isLoopback(url: url + "/models?x=1") == isLoopback)
+    }
+
+    @Test(
+        "of a redirect's target only scheme, host and port are told",
+        arguments: [
+            ("https://user:geheim@a.example:8443/path?key=geheim#x", "https://a.example:8443"),
+            ("http://a.example", "http://a.example"), ("http://[::1]:80/", "http://[::1]:80"), ("", nil),
+            ("no address", nil), ("http://" + String(repeating: "a", count: 300) + "/", nil),
+        ] as [(String, String?)]
+    )
+    func origins(_ url: String, _ origin: String?) {
+        #expect(EndpointAddress.origin(of: url) == origin)
+    }
+
+    @Test("a refusal within TLS is told from a connection that breaks in it")
+    func tlsFailures() {
+        func failure(_ code: CURLcode, _ message: String = "", verification: Int = 0) -> TLSFailure? {
+            TLSFailure(code, verification: verification, message: message)
+        }
+        let alert = "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0"
+        #expect(failure(CURLE_RECV_ERROR, alert) == .clientRefused)
+        #expect(failure(CURLE_SEND_ERROR, "sslv3 alert bad certificate") == .clientRefused)
+        #expect(failure(CURLE_SSL_CONNECT_ERROR, "tlsv1 alert unknown ca") == .clientRefused)
+        #expect(failure(CURLE_SSL_CONNECT_ERROR, "sslv3 alert handshake failure") == .noAgreement)
+        #expect(failure(CURLE_SSL_CONNECT_ERROR, "wrong version number") == .noAgreement)
+        let broken = "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to a.example:443"
+        #expect(failure(CURLE_SSL_CONNECT_ERROR, broken) == nil)
+        #expect(failure(CURLE_SSL_CONNECT_ERROR, "OpenSSL SSL_connect: Connection reset by peer") == nil)
+        #expect(failure(CURLE_RECV_ERROR, "Recv failure: Connection reset by peer") == nil)
+        #expect(
+            failure(CURLE_PEER_FAILED_VERIFICATION, "self-signed certificate", verification: 18) == .unknownAuthority
+        )
+        #expect(failure(CURLE_PEER_FAILED_VERIFICATION, verification: 10) == .expired)
+        let name = "SSL: no alternative certificate subject name matches target host name 'a.example'"
+        #expect(failure(CURLE_PEER_FAILED_VERIFICATION, name, verification: 1) == .otherName)
+        #expect(failure(CURLE_OPERATION_TIMEDOUT, alert) == nil && failure(CURLE_OK) == nil)
     }
 
     @Test("each HTTP status has its verdict")

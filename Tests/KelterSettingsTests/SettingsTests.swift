@@ -62,11 +62,13 @@ import Testing
         ("RAG_MAINTENANCE_MEMORY", "2"),
         ("RAG_OWNER_DATABASE_URL", "postgresql:///alone"), ("EMBEDDINGS_BATCH_SIZE", "0"),
         ("EMBEDDINGS_BATCH_SIZE", "2049"), ("EMBEDDINGS_BATCH_SIZE", "many"),
-        ("EMBEDDINGS_TIMEOUT_SECONDS", "-1"), ("EMBEDDINGS_DIM", "2001"), ("EMBEDDINGS_DIM", "1.5"),
+        ("EMBEDDINGS_TIMEOUT_SECONDS", "-1"), ("EMBEDDINGS_DIM", "4001"), ("EMBEDDINGS_DIM", "1.5"),
         ("RAG_VECTOR_SCHEMA", "Rag"), ("RAG_VECTOR_SCHEMA", "pg_rag"), ("RAG_VECTOR_SCHEMA", "a;b"),
         ("LITELLM_BASE_URL", "ftp://host"), ("RAG_HYBRID_ALPHA", "1.1"), ("RAG_HNSW_M", "1"),
         ("RAG_HNSW_EF_CONSTRUCTION", "63"), ("RAG_CHUNK_TARGET_TOKENS", "513"), ("RAG_CHUNK_OVERLAP_TOKENS", "226"),
-        ("RAG_DEFAULT_EMBEDDING_PROFILE", "other"), ("RAG_RETRY_ATTEMPTS", "nan"), ("RAG_MIN_SIM", "nan"),
+        ("EMBEDDINGS_TOKENIZER", "sentencepiece"), ("EMBEDDINGS_MAX_TOKENS", "31"), ("EMBEDDINGS_MAX_TOKENS", "32769"),
+        ("EMBEDDINGS_MAX_REQUEST_TOKENS", "31"), ("EMBEDDINGS_PRICE_PER_MILLION_TOKENS", "-0.1"),
+        ("EMBEDDINGS_PRICE_PER_MILLION_TOKENS", "nan"), ("RAG_RETRY_ATTEMPTS", "nan"), ("RAG_MIN_SIM", "nan"),
         ("RAG_STATEMENT_TIMEOUT_MS", "1e4"), ("LITELLM_CHAT_MODEL", "chat"),
     ])
     func `A bad value names the variable, the value and what is allowed`(name: String, value: String) {
@@ -81,7 +83,7 @@ import Testing
     @Test(arguments: [
         ("EMBEDDINGS_BATCHSIZE: 3", 1), ("\n\n- a\n- b\n", 3), ("a: [1, 2]\n", 1),
         ("EMBEDDINGS_DIM: 384\nx: {y: 1}\n", 2),
-        ("a: 'open", 1),
+        ("a: 'open", 1), ("EMBEDDINGS_DIM: 384\nEMBEDDINGS_DIM: 384\n", 1), ("384: 1\n'384': 1\n", 2),
     ])
     func `A bad configuration file is refused with its line`(text: String, line: Int) {
         let error = error(file: text)

@@ -17,6 +17,7 @@ package final class ChatClient: Sendable {
     package init(_ endpoint: ChatEndpoint) throws(KelterError) {
         let address = try EndpointAddress(baseURL: endpoint.baseURL, route: "chat/completions")
         try EndpointAddress.check(key: endpoint.apiKey)
+        try endpoint.security.check()
         guard !trimmed(endpoint.model).isEmpty else {
             throw KelterError(
                 .settingInvalid,
@@ -29,6 +30,7 @@ package final class ChatClient: Sendable {
         driver = try TransferDriver(
             address: address,
             apiKey: endpoint.apiKey,
+            security: endpoint.security,
             timeout: endpoint.timeout,
             connections: endpoint.requestsInFlight
         )

@@ -5,6 +5,8 @@ package struct ChatEndpoint: Sendable, Equatable {
     package var baseURL: String
     /// `LITELLM_MASTER_KEY`, sent as a bearer token.
     package var apiKey: String?
+    /// Whom connections trust and how they show who they are.
+    package var security = ConnectionSecurity()
     /// The model alias, `LITELLM_CHAT_MODEL`.
     package var model: String
     /// The whole time of one request; default 60 s.

@@ -50,15 +50,8 @@ extension ChatVerdict {
                 ),
                 after: nil
             )
-        case .untrusted:
-            .failed(
-                KelterError(
-                    .chatUnreachable,
-                    "The chat endpoint's TLS certificate cannot be verified.",
-                    subject: subject,
-                    fix: "Install the certificate authority of the service, or correct the address."
-                )
-            )
+        case .untrusted(let failure):
+            .failed(failure.error(service: "chat", untrusted: .chatUnreachable, unauthorised: .chatUnauthorised))
         case .timedOut: .failed(timeout)
         case .broken: .retry(serverError("The connection to the chat endpoint broke before a reply came."), after: nil)
         case .cut: .retry(unusable("The chat endpoint's reply broke off."), after: nil)

@@ -6,12 +6,20 @@ import KelterModel
 /// Members may come in any order and unknown ones are skipped. `index` must be a permutation of 0..<count and is obeyed.
 /// Each vector may be base64 (little-endian float32) or an array of numbers.
 struct EmbeddingReplyReader {
-    /// Why a reply as a whole cannot be used, as the end of a sentence; never a piece of the reply.
+    /// Why a reply as a whole cannot be used.
     struct Failure: Error, Equatable {
+        let code: ErrorCode
+        /// The end of a sentence about the reply; of the reply itself at most an error's code.
         let message: String
 
-        init(_ message: String) {
+        init(_ code: ErrorCode, _ message: String) {
+            self.code = code
             self.message = message
+        }
+
+        /// JSON of another shape, or none.
+        init(_ message: String) {
+            self.init(.embeddingReplyInvalid, message)
         }
     }
 
@@ -39,7 +47,10 @@ struct EmbeddingReplyReader {
     ///   - count: The number of inputs of the request.
     ///   - dimension: The width every vector must have; another width is that item's error.
     /// - Returns: One result per input, in order.
-    /// - Throws: ``Failure`` when the reply as a whole cannot be used.
+    /// - Throws: ``Failure`` when the reply as a whole cannot be used: ``ErrorCode/embeddingReplyCut`` for a text that
+    ///   ends too early, wherever that is, ``ErrorCode/embeddingReplyInvalid`` for one that is not the JSON it should be,
+    ///   ``ErrorCode/embeddingErrorBody``, ``ErrorCode/embeddingCountMismatch``, ``ErrorCode/embeddingIndexInvalid`` or
+    ///   ``ErrorCode/embeddingEncodingInvalid``.
     static func read(_ bytes: [UInt8], count: Int, dimension: Int) throws(Failure) -> EmbeddingReply {
         var reader = Self(bytes: bytes, count: count, dimension: dimension)
         return try reader.document()
@@ -61,12 +72,12 @@ struct EmbeddingReplyReader {
     }
 
     private mutating func document() throws(Failure) -> EmbeddingReply {
-        guard peek() == UInt8(ascii: "{") else { throw Failure("it is no JSON object") }
+        guard let first = peek() else { throw Self.cut }
+        guard first == UInt8(ascii: "{") else { throw Failure("it is no JSON object") }
         try object { reader, name throws(Failure) in
             switch name {
             case .data: try reader.data()
-            case .error:
-                guard try reader.skipNull() else { throw Failure("it carries an error instead of vectors") }
+            case .error: try reader.error()
             case .usage: try reader.usage()
             case .model: try reader.model()
             default: try reader.skipValue()
@@ -74,17 +85,22 @@ struct EmbeddingReplyReader {
         }
         guard peek() == nil else { throw Failure("something follows the JSON object") }
         guard hasData else { throw Failure("it has no list of vectors") }
-        guard items == count else { throw Failure("it has \(items) vectors for \(count) inputs") }
+        guard items == count else {
+            throw Failure(.embeddingCountMismatch, "it has \(items) vectors for \(count) inputs")
+        }
         return reply
     }
 
     private mutating func data() throws(Failure) {
         guard !hasData else { throw Failure("it has two lists of vectors") }
         hasData = true
+        guard peek() != nil else { throw Self.cut }
         guard take("[") else { throw Failure("its data is no list") }
         if take("]") { return }
         repeat {
-            guard items < count else { throw Failure("it has more vectors than the \(count) inputs") }
+            guard items < count else {
+                throw Failure(.embeddingCountMismatch, "it has more vectors than the \(count) inputs")
+            }
             try item()
             items += 1
         } while take(",")
@@ -96,21 +112,40 @@ struct EmbeddingReplyReader {
         var embedding: Embedding?
         try object { reader, name throws(Failure) in
             switch name {
-            case .index: index = try reader.integer()
+            case .index:
+                guard index == nil else { throw Self.badIndex("an item has two indices") }
+                index = try reader.integer(orElse: Self.badIndex("an index is no whole number"))
             case .embedding:
                 guard embedding == nil else { throw Failure("an item has two vectors") }
                 embedding = try reader.embedding()
             default: try reader.skipValue()
             }
         }
-        guard let index else { throw Failure("an item has no index") }
+        guard let index else { throw Self.badIndex("an item has no index") }
         guard let embedding else { throw Failure("an item has no vector") }
-        guard filled.indices.contains(index) else { throw Failure("an index is outside 0..<\(count)") }
-        guard !filled[index] else { throw Failure("an index stands twice") }
+        guard filled.indices.contains(index) else { throw Self.badIndex("an index is outside 0..<\(count)") }
+        guard !filled[index] else { throw Self.badIndex("an index stands twice") }
         filled[index] = true
         reply.vectors[index] = embedding.vector
         if embedding.encoding == .float { reply.encoding = .float }
         if index == 0 { reply.firstLength = embedding.length }
+    }
+
+    private static func badIndex(_ message: String) -> Failure {
+        Failure(.embeddingIndexInvalid, message)
+    }
+
+    /// Skips `null`; anything else is an error in the place of vectors, of which only a plain code is told.
+    private mutating func error() throws(Failure) {
+        let isNull = peek() == UInt8(ascii: "n")
+        let start = position
+        try skipValue()
+        guard !isNull else { return }
+        let word = errorWord(Array(bytes[start..<position]))
+        throw Failure(
+            .embeddingErrorBody,
+            "it carries \(word.map { "the error \($0)" } ?? "an error") instead of vectors"
+        )
     }
 
     private mutating func usage() throws(Failure) {
@@ -119,7 +154,7 @@ struct EmbeddingReplyReader {
             guard name == .promptTokens, let byte = reader.peek(), (0x30...0x39).contains(byte) else {
                 return try reader.skipValue()
             }
-            reader.reply.promptTokens = try reader.integer()
+            reader.reply.promptTokens = try reader.integer(orElse: Failure("its number of tokens is no whole number"))
         }
     }
 
@@ -137,26 +172,22 @@ extension EmbeddingReplyReader {
         switch peek() {
         case UInt8(ascii: "\""):
             try base64()
-            return normalised(.base64)
+            return judged(.base64)
         case UInt8(ascii: "["):
             try numbers()
-            return normalised(.float)
+            return judged(.float)
         case UInt8(ascii: "n"):
             try skipValue()
             raw = Array(repeating: .nan, count: dimension)
-            return normalised(.base64)
+            return judged(.base64)
         default:
+            guard peek() != nil else { throw Self.cut }
             throw Failure("a vector is neither base64 nor a list of numbers")
         }
     }
 
-    private func normalised(_ encoding: EmbeddingEncoding) -> Embedding {
-        let vector = Result { () throws(KelterError) in try UnitVector(normalising: raw, dimension: dimension) }
-        var length = 0.0
-        // Only the first item's length is asked for, and before its index is known any item may be the first.
-        if items == 0 || !(filled.first ?? true) {
-            length = raw.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-        }
+    private func judged(_ encoding: EmbeddingEncoding) -> Embedding {
+        let (vector, length) = VectorCheck.judge(raw, encoding: encoding, dimension: dimension)
         return Embedding(vector: vector, length: length, encoding: encoding)
     }
 
@@ -169,11 +200,11 @@ extension EmbeddingReplyReader {
         }
         try (isEscaped ? Self.unescapedSlashes(text)[...] : text).withUnsafeBufferPointer { text throws(Failure) in
             guard let size = Base64.decodedCount(text), size % 4 == 0 else {
-                throw Failure("a base64 vector is no sequence of float32")
+                throw Failure(.embeddingEncodingInvalid, "a base64 vector is no sequence of float32")
             }
             if raw.count != size / 4 { raw = Array(repeating: 0, count: size / 4) }
             guard raw.withUnsafeMutableBytes({ Base64.decode(text, into: $0) }) else {
-                throw Failure("a vector is no valid base64")
+                throw Failure(.embeddingEncodingInvalid, "a vector is no valid base64")
             }
             #if _endian(big)
                 for index in raw.indices { raw[index] = Float(bitPattern: raw[index].bitPattern.byteSwapped) }
@@ -215,13 +246,13 @@ extension EmbeddingReplyReader {
                 } else if Self.skipWord(text, at: &index) {
                     raw.append(.nan)
                 } else {
-                    throw Self.broken
+                    throw Self.isCut(text, at: index) ? Self.cut : Self.malformed
                 }
                 skipSpace()
-                guard index < text.count else { throw Self.broken }
+                guard index < text.count else { throw Self.cut }
                 index += 1
                 if text[index - 1] == UInt8(ascii: "]") { return }
-                guard text[index - 1] == UInt8(ascii: ",") else { throw Self.broken }
+                guard text[index - 1] == UInt8(ascii: ",") else { throw Self.malformed }
             }
         }
     }
@@ -243,8 +274,16 @@ extension EmbeddingReplyReader {
         case data, error, usage, model, index, embedding, promptTokens, other
     }
 
-    private static let broken = Failure("its JSON is broken or cut off")
-    private var broken: Failure { Self.broken }
+    private static let cut = Failure(.embeddingReplyCut, "its JSON ends too early")
+    private static let malformed = Failure("its JSON is malformed")
+
+    /// Another token was wanted at the current position: its end if nothing is left, else its being malformed.
+    private var broken: Failure { position < bytes.count ? Self.malformed : Self.cut }
+
+    /// Whether a number or word that cannot be read goes on to the end of the text.
+    private static func isCut(_ text: UnsafeBufferPointer<UInt8>, at index: Int) -> Bool {
+        text[index...].allSatisfy(isPlain)
+    }
 
     private static func isSpace(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
@@ -307,24 +346,22 @@ extension EmbeddingReplyReader {
             }
             return nil
         }
-        guard let end else { throw broken }
+        guard let end else { throw Self.cut }
         position = end + 1
         return start..<end
     }
 
-    private mutating func integer() throws(Failure) -> Int {
-        guard peek() != nil else { throw broken }
+    private mutating func integer(orElse failure: Failure) throws(Failure) -> Int {
+        _ = peek()
         let bytes = bytes
-        let value = bytes.withUnsafeBufferPointer { DecimalNumber.scan($0, at: &position) }
-        guard let value, let integer = Int(exactly: value) else { throw Failure("a number is no integer") }
+        let value = try bytes.withUnsafeBufferPointer { text throws(Failure) in
+            let value = DecimalNumber.scan(text, at: &position)
+            // A number at the very end may have lost digits as well.
+            if Self.isCut(text, at: position) { throw Self.cut }
+            return value
+        }
+        guard let value, let integer = Int(exactly: value) else { throw failure }
         return integer
-    }
-
-    /// Skips `null`; `false` for any other value, which is skipped as well.
-    private mutating func skipNull() throws(Failure) -> Bool {
-        let isNull = peek() == UInt8(ascii: "n")
-        try skipValue()
-        return isNull
     }
 
     /// Skips one value of any kind, minding brackets and strings only.

@@ -120,10 +120,12 @@ struct FlowControl: Sendable {
         pace.throttled(sent: sent, now: now)
         let needed = (pace.rate ?? 0) * (latency / .seconds(1)) * 1.25
         window.congested(sent: sent, now: now, factor: Self.throttleFactor, least: needed)
-        // An endpoint that says "0 seconds" again and again must not be hammered: the backoff is the least. The first
-        // throttle of an endpoint that says nothing is what the pace is for.
-        let step = backoff.delay(attempt: throttledRounds - 1, fraction: fraction)
-        let delay = after.map { max($0, step) } ?? (throttledRounds == 1 && pace.rate != nil ? .zero : step)
+        // An endpoint that says "0 seconds" again and again must not be hammered: from the second round on the backoff is
+        // the least. The first throttle of an endpoint that says nothing is what the pace is for.
+        let step =
+            throttledRounds == 1 && (after != nil || pace.rate != nil)
+            ? .zero : backoff.delay(attempt: max(0, throttledRounds - 2), fraction: fraction)
+        let delay = max(after ?? .zero, step)
         // Requests of one round are one throttle, and their random delays must not add up to the longest.
         if isNewRound || after != nil { pausedUntil = max(pausedUntil ?? now, now + delay) }
         return pausedUntil ?? now

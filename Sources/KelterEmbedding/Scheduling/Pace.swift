@@ -1,26 +1,27 @@
 /// How fast requests may follow each other, learned from an endpoint that answers 429.
 ///
 /// Without a throttle there is no pace. A throttle sets it to just above the rate at which requests were admitted lately,
-/// so that a limit is used to the full and few requests are refused; admitted requests raise it, the faster the longer
-/// there was no throttle. It is a rate and no number of requests under way, because what a provider limits is a rate.
-struct Pace: Sendable, Equatable {
+/// so that a limit is used to the full and few requests are refused. Admitted requests raise it: slowly at first, and
+/// fast when there was no throttle for long, or when the limit is not known yet. It is a rate and no number of requests
+/// under way, because what a provider limits is a rate.
+struct Pace: Sendable {
     typealias Instant = ContinuousClock.Instant
 
     /// The part of the pace that is above the admitted rate: about so many requests are refused.
     private static let headroom = 0.03
-    /// The growth by one admitted request, before ``patience`` accelerates it.
-    private static let growth = 0.002
-    /// After so many admitted requests in a row the growth has doubled.
-    private static let patience = 25.0
-    /// The time over which the admitted rate is measured.
-    private static let horizon = Duration.seconds(2)
-    /// The least number of admitted requests it is measured over; a slow rate needs a longer time.
-    private static let sample = 8
-    /// How far a sender that was held up may catch up.
-    private static let credit = Duration.milliseconds(5)
+    /// The growth by one admitted request near the limit, and far from it.
+    private static let (growth, searchGrowth) = (0.0005, 0.05)
+    /// Without a throttle among so many admitted requests the limit is far.
+    private static let searchStreak = 100
+    /// The admitted rate is that of the last requests, and of at least this time.
+    private static let (sample, horizon) = (8, Duration.milliseconds(500))
+    /// The time over which the best rate is measured.
+    private static let longHorizon = Duration.seconds(2)
     /// A refusal that has nothing to do with the rate must not bring it to nothing: at least this part of the best rate
     /// of the last minute is kept.
     private static let least = 0.25
+    /// How far a sender that was held up may catch up.
+    private static let credit = Duration.milliseconds(5)
     /// Beyond this rate a pace is none.
     private static let unlimited = 2000.0
 
@@ -28,13 +29,10 @@ struct Pace: Sendable, Equatable {
     private(set) var rate: Double?
     private var next: Instant?
     private var lastChange: Instant?
-    private var streak = 0.0
+    /// Admitted requests since the last throttle.
+    private var streak = 0
     private var admitted: [Instant] = []
-    private var best = (rate: 0.0, until: ContinuousClock.now)
-
-    static func == (left: Self, right: Self) -> Bool {
-        left.rate == right.rate && left.next == right.next && left.admitted == right.admitted
-    }
+    private var best: (rate: Double, until: Instant)?
 
     /// When the next request may go; `nil` for at once.
     func wait(_ now: Instant) -> Instant? {
@@ -49,11 +47,11 @@ struct Pace: Sendable, Equatable {
 
     mutating func succeeded(_ now: Instant) {
         admitted.append(now)
-        // Trimmed now and then: the array holds what the horizon needs, and a fast endpoint no more than that.
-        if admitted.count >= 4096 { admitted.removeFirst(2048) }
+        // Trimmed now and then: a fast endpoint's history is not kept for ever.
+        if admitted.count >= 8192 { admitted.removeFirst(4096) }
         guard let rate else { return }
         streak += 1
-        let faster = rate * (1 + Self.growth * (1 + streak / Self.patience))
+        let faster = rate * (1 + (streak > Self.searchStreak ? Self.searchGrowth : Self.growth))
         self.rate = faster < Self.unlimited ? faster : nil
     }
 
@@ -63,21 +61,26 @@ struct Pace: Sendable, Equatable {
     ///   - sent: When the throttled request was sent; those sent before the last change say nothing about the new pace.
     ///   - now: The time.
     mutating func throttled(sent: Instant, now: Instant) {
-        streak = 0
         if let lastChange, sent <= lastChange { return }
-        guard let measured = admittedRate(now) else { return }
-        if measured >= best.rate || best.until < now { best = (measured, now + .seconds(60)) }
+        guard let measured = admittedRate(now, over: Self.horizon), admitted.count >= Self.sample else { return }
+        if let average = admittedRate(now, over: Self.longHorizon),
+            best.map({ $0.rate <= average || $0.until < now }) ?? true
+        {
+            best = (average, now + .seconds(60))
+        }
+        // The first throttle finds a sender that has not yet found the limit.
+        streak = rate == nil ? Self.searchStreak : 0
         lastChange = now
-        let wanted = max(measured * (1 + Self.headroom), best.rate * Self.least)
+        let wanted = max(measured * (1 + Self.headroom), (best?.rate ?? 0) * Self.least)
         rate = min(rate ?? .infinity, wanted)
     }
 
     /// Requests admitted a second lately; `nil` when there were too few.
-    private func admittedRate(_ now: Instant) -> Double? {
-        let recent = admitted.firstIndex { $0 >= now - Self.horizon } ?? admitted.count
-        let first = max(0, min(recent, admitted.count - Self.sample))
+    private func admittedRate(_ now: Instant, over horizon: Duration) -> Double? {
+        var first = admitted.count
+        while first > 0, admitted[first - 1] >= now - horizon || admitted.count - first < Self.sample { first -= 1 }
         guard admitted.count - first >= 2 else { return nil }
-        let time = max(now - admitted[first], .milliseconds(1))
+        let time = max(now - admitted[first], horizon == Self.longHorizon ? horizon : .milliseconds(1))
         return Double(admitted.count - first) / (time / .seconds(1))
     }
 }

@@ -208,7 +208,7 @@ extension RequestScheduler {
         var batch = run.batch
         guard batch.probe == nil else {
             // Base64 that never arrives whole may be a matter of the encoding; numbers get their own chance.
-            if let probe = batch.probe, retry.isBadReply {
+            if let probe = batch.probe, retry.isUnusable {
                 failed(probe, run.lane, retry.error, now: now, &effects)
             } else {
                 fail(run, retry.error, now: now, &effects)

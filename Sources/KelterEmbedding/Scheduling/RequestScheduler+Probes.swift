@@ -125,6 +125,12 @@ extension RequestScheduler {
         )
     }
 
+    /// Why the fallback is not used; `nil` when it is, or was not needed yet.
+    var fallbackProblem: KelterError? {
+        guard lanes.count > 1, case .unusable(let error) = lanes[1].phase else { return nil }
+        return error
+    }
+
     /// The least cosine similarity of vectors that belong together.
     static func similarity(_ left: [[Float]], _ right: [[Float]]) -> Double {
         zip(left, right).map { pair in

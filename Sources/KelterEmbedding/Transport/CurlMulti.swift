@@ -24,7 +24,13 @@ final class CurlMulti {
     private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     /// Sets up the handle; `nil` when libcurl refuses one.
-    init?(address: EndpointAddress, apiKey: String?, timeout: Duration, connections: Int) {
+    init?(
+        address: EndpointAddress,
+        apiKey: String?,
+        security: ConnectionSecurity,
+        timeout: Duration,
+        connections: Int
+    ) {
         guard Self.isReady, let multi = curl_multi_init() else { return nil }
         self.multi = multi
         ccurl_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, connections)
@@ -35,7 +41,7 @@ final class CurlMulti {
         if let apiKey { fields.append("Authorization: Bearer \(apiKey)") }
         var headers: UnsafeMutablePointer<curl_slist>?
         for field in fields { headers = curl_slist_append(headers, field) }
-        options = CurlTransfer.Options(address: address, timeout: timeout, headers: headers)
+        options = CurlTransfer.Options(address: address, security: security, timeout: timeout, headers: headers)
     }
 
     deinit {

@@ -7,6 +7,7 @@ final class CurlTransfer {
     /// What all requests of a client have in common.
     struct Options {
         var address: EndpointAddress
+        var security: ConnectionSecurity
         var timeout: Duration
         /// The header fields; the owner keeps the list alive longer than its transfers.
         var headers: UnsafeMutablePointer<curl_slist>?
@@ -17,6 +18,10 @@ final class CurlTransfer {
     private var body: [UInt8] = []
     private var maximumBytes = 0
     private var isTooLarge = false
+    /// Bytes of header fields so far; libcurl itself keeps all of them.
+    private var headBytes = 0
+    /// Where libcurl writes what went wrong.
+    private let message: UnsafeMutablePointer<CChar>
     private var retryAfter: String?
     private var providerRetryAfter: String?
     private var retryAfterMilliseconds: String?
@@ -26,38 +31,40 @@ final class CurlTransfer {
     init?(_ options: Options) {
         guard let easy = curl_easy_init() else { return nil }
         self.easy = easy
+        message = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        message.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         let context = Unmanaged.passUnretained(self).toOpaque()
         let milliseconds = { (duration: Duration) in
             Int(max(1, duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000))
         }
         let results = [
             ccurl_setopt_string(easy, CURLOPT_URL, options.address.url),
-            ccurl_allow_http_only(easy),
             // Signals for timeouts are no option in a program with threads.
             ccurl_setopt_long(easy, CURLOPT_NOSIGNAL, 1),
             ccurl_setopt_long(easy, CURLOPT_POST, 1),
-            ccurl_setopt_long(easy, CURLOPT_FOLLOWLOCATION, 0),
-            ccurl_setopt_long(easy, CURLOPT_SSL_VERIFYPEER, 1),
-            ccurl_setopt_long(easy, CURLOPT_SSL_VERIFYHOST, 2),
             ccurl_setopt_long(easy, CURLOPT_TCP_KEEPALIVE, 1),
             ccurl_setopt_long(easy, CURLOPT_BUFFERSIZE, 256 << 10),
             ccurl_setopt_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256 << 10),
+            // This one limit ends a reply that drips, too. A limit of the speed would also end a model that thinks.
             ccurl_setopt_long(easy, CURLOPT_TIMEOUT_MS, milliseconds(options.timeout)),
             ccurl_setopt_long(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(min(options.timeout, .seconds(10)))),
             ccurl_setopt_list(easy, CURLOPT_HTTPHEADER, options.headers),
             ccurl_setopt_string(easy, CURLOPT_USERAGENT, "kelter"),
-            options.address.isLoopback ? ccurl_setopt_string(easy, CURLOPT_NOPROXY, "*") : CURLE_OK,
             ccurl_setopt_socket_callback(easy, closeOnExec),
             ccurl_setopt_callback(easy, CURLOPT_WRITEFUNCTION, receiveBody),
             ccurl_setopt_pointer(easy, CURLOPT_WRITEDATA, context),
             ccurl_setopt_callback(easy, CURLOPT_HEADERFUNCTION, receiveHeader),
             ccurl_setopt_pointer(easy, CURLOPT_HEADERDATA, context),
+            ccurl_setopt_pointer(easy, CURLOPT_ERRORBUFFER, message),
         ]
-        guard results.allSatisfy({ $0 == CURLE_OK }) else { return nil }
+        guard results.allSatisfy({ $0 == CURLE_OK }),
+            options.security.apply(to: easy, isLoopback: options.address.isLoopback)
+        else { return nil }
     }
 
     deinit {
         curl_easy_cleanup(easy)
+        message.deallocate()
     }
 
     /// Makes the handle ready for a request.
@@ -65,6 +72,8 @@ final class CurlTransfer {
         self.request = request
         maximumBytes = maximumReply
         isTooLarge = false
+        headBytes = 0
+        message[0] = 0
         retryAfter = nil
         providerRetryAfter = nil
         retryAfterMilliseconds = nil
@@ -77,25 +86,36 @@ final class CurlTransfer {
     func finish(_ code: CURLcode) -> TransferResult {
         var result = TransferResult()
         result.connections = ccurl_getinfo_long(easy, CURLINFO_NUM_CONNECTS)
-        result.failure = Self.failure(code, isTooLarge: isTooLarge)
+        result.failure = failure(code)
         result.status = ccurl_getinfo_long(easy, CURLINFO_RESPONSE_CODE)
+        result.contentType = ccurl_getinfo_string(easy, CURLINFO_CONTENT_TYPE).map { String(cString: $0) }
+        if (300..<400).contains(result.status) {
+            result.redirect = ccurl_getinfo_string(easy, CURLINFO_REDIRECT_URL).flatMap {
+                EndpointAddress.origin(of: String(cString: $0))
+            }
+        }
         result.retryAfter = retryAfter ?? providerRetryAfter
         result.retryAfterMilliseconds = retryAfterMilliseconds
         result.limitFields = limitFields
         swap(&result.body, &body)
         // A buffer of the same size is likely to be wanted next time, and growing one means copying it.
         body.reserveCapacity(result.body.count)
+        // With TLS and with HTTP/2 a reply that has begun breaks off in ways of their own.
+        if result.failure == .broken, result.status != 0 { result.failure = .cut }
         // A refusal that broke off is still a refusal.
         if result.failure == .cut, result.status >= 300 { result.failure = nil }
         return result
     }
 
-    private static func failure(_ code: CURLcode, isTooLarge: Bool) -> TransferResult.Failure? {
-        switch code {
-        case CURLE_OK: nil
+    private func failure(_ code: CURLcode) -> TransferResult.Failure? {
+        guard code != CURLE_OK else { return nil }
+        let verification = ccurl_getinfo_long(easy, CURLINFO_SSL_VERIFYRESULT)
+        if let failure = TLSFailure(code, verification: verification, message: String(cString: message)) {
+            return .untrusted(failure)
+        }
+        return switch code {
         case CURLE_OPERATION_TIMEDOUT: .timedOut
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .unreachable
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE: .untrusted
         case CURLE_PARTIAL_FILE: .cut
         case CURLE_WRITE_ERROR where isTooLarge: .tooLarge
         default: .broken
@@ -109,6 +129,13 @@ final class CurlTransfer {
         }
         body.append(contentsOf: bytes)
         return true
+    }
+
+    /// Counts the bytes of a header line; `false` when there are too many of them.
+    fileprivate func takeHead(_ count: Int) -> Bool {
+        headBytes += count
+        isTooLarge = isTooLarge || headBytes > maximumHeadBytes
+        return !isTooLarge
     }
 
     fileprivate func header(_ line: UnsafeRawBufferPointer) {
@@ -129,6 +156,9 @@ final class CurlTransfer {
         }
     }
 }
+
+/// The most bytes of a reply's header fields: 256 KiB.
+let maximumHeadBytes = 256 << 10
 
 // libcurl calls these on the driver's thread, within curl_multi_perform, while the transfer is alive.
 
@@ -152,6 +182,7 @@ private func receiveHeader(
 ) -> Int {
     guard let bytes, let context else { return 0 }
     let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
+    guard transfer.takeHead(size * count) else { return 0 }
     transfer.header(UnsafeRawBufferPointer(start: bytes, count: size * count))
     return size * count
 }

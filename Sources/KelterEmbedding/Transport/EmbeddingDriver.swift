@@ -112,6 +112,7 @@ extension EmbeddingDriver {
             let multi = CurlMulti(
                 address: address,
                 apiKey: endpoint.apiKey,
+                security: endpoint.security,
                 timeout: endpoint.timeout,
                 connections: endpoint.requestsInFlight
             )

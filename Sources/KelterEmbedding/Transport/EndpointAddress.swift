@@ -34,8 +34,15 @@ struct EndpointAddress: Sendable, Equatable {
         var end = base[...]
         while end.hasSuffix("/") { end.removeLast() }
         url = end + "/" + route
+        isLoopback = Self.isLoopback(host: host)
+    }
+
+    /// Whether a host, as libcurl writes it, is this machine.
+    private static func isLoopback(host: String) -> Bool {
         let name = lowercasedASCII(host)
-        isLoopback = name == "localhost" || name.hasPrefix("127.") || name == "[::1]"
+        // A name such as 127.example may be anybody's.
+        let isAddress = name.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
+        return name == "localhost" || name == "[::1]" || name.hasPrefix("127.") && isAddress
     }
 
     private static func part(_ part: CURLUPart, of handle: OpaquePointer) -> String? {
@@ -47,6 +54,28 @@ struct EndpointAddress: Sendable, Equatable {
 }
 
 extension EndpointAddress {
+    /// Whether the host of any URL is this machine; `false` for what is no URL.
+    static func isLoopback(url: String) -> Bool {
+        parts(of: url).map { isLoopback(host: $0.host) } ?? false
+    }
+
+    /// Scheme, host and port of any URL, without a user, a path or a query, which may hold secrets; at most 200 bytes of
+    /// printable ASCII.
+    static func origin(of url: String) -> String? {
+        guard let parts = parts(of: url) else { return nil }
+        let origin = parts.scheme + "://" + parts.host + (parts.port.map { ":" + $0 } ?? "")
+        return origin.utf8.count <= 200 && origin.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? origin : nil
+    }
+
+    private static func parts(of url: String) -> (scheme: String, host: String, port: String?)? {
+        guard let handle = curl_url() else { return nil }
+        defer { curl_url_cleanup(handle) }
+        guard curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK,
+            let scheme = part(CURLUPART_SCHEME, of: handle), let host = part(CURLUPART_HOST, of: handle)
+        else { return nil }
+        return (scheme, host, part(CURLUPART_PORT, of: handle))
+    }
+
     /// Refuses a key that no header field can carry.
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid`` about `LITELLM_MASTER_KEY`.

@@ -4,7 +4,7 @@ package import KelterModel
 
 /// One HTTP request of any kind, for checks and health; the embedding client has its own, faster way.
 package struct HTTPExchange: Sendable {
-    /// A reply with at most 4 MiB of body.
+    /// A reply with at most 4 MiB of body and 256 KiB of header fields.
     package struct Reply: Sendable {
         package let status: Int
         /// Header fields by lower-case name; of several with one name the last.
@@ -16,6 +16,8 @@ package struct HTTPExchange: Sendable {
     package var url: String
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]?
+    /// Whom the connection trusts and how it shows who it is.
+    package var security = ConnectionSecurity()
     /// The whole time of the exchange; default 30 s.
     package var timeout: Duration
 
@@ -35,8 +37,10 @@ package struct HTTPExchange: Sendable {
 
     /// Sends the request on a thread of its own and waits for the reply; redirects are not followed.
     ///
-    /// - Throws: ``KelterError`` with ``ErrorCode/serviceUnreachable`` when there is no reply.
+    /// - Throws: ``KelterError`` with ``ErrorCode/serviceUnreachable`` when there is no reply, or
+    ///   ``ErrorCode/settingInvalid`` about a file of ``security``.
     package func send() async throws(KelterError) -> Reply {
+        try security.check()
         let exchange = self
         let result: Result<Reply, KelterError> = await withCheckedContinuation { continuation in
             let isStarted = startThread { continuation.resume(returning: exchange.perform()) }
@@ -65,9 +69,11 @@ package struct HTTPExchange: Sendable {
         let milliseconds = Int(
             timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000
         )
+        guard security.apply(to: easy, isLoopback: EndpointAddress.isLoopback(url: url)) else {
+            return .failure(KelterError(.internalError, "libcurl could not be set up."))
+        }
         var codes = [
             ccurl_setopt_string(easy, CURLOPT_URL, url),
-            ccurl_allow_http_only(easy),
             ccurl_setopt_long(easy, CURLOPT_NOSIGNAL, 1),
             ccurl_setopt_long(easy, CURLOPT_TIMEOUT_MS, max(1, milliseconds)),
             ccurl_setopt_list(easy, CURLOPT_HTTPHEADER, list),
@@ -87,8 +93,11 @@ package struct HTTPExchange: Sendable {
                 KelterError(
                     .serviceUnreachable,
                     "There is no reply: \(String(cString: curl_easy_strerror(code))).",
-                    subject: url,
-                    fix: "Check the address, and that the service is running."
+                    // The whole address may hold a password.
+                    subject: EndpointAddress.origin(of: url),
+                    fix: code == CURLE_PEER_FAILED_VERIFICATION
+                        ? "Set LITELLM_CA_FILE to the certificate of the service's authority, or correct the address."
+                        : "Check the address, and that the service is running."
                 )
             )
         }
@@ -106,6 +115,7 @@ package struct HTTPExchange: Sendable {
         static let maximumBytes = 4 << 20
         var body: [UInt8] = []
         var headers: [String: String] = [:]
+        var headBytes = 0
     }
 
     private static func bytes(
@@ -126,6 +136,8 @@ package struct HTTPExchange: Sendable {
     private static let receiveHeader: ccurl_write_callback = { pointer, size, count, context in
         guard let context else { return 0 }
         let received = Unmanaged<Received>.fromOpaque(context).takeUnretainedValue()
+        received.headBytes += size * count
+        guard received.headBytes <= maximumHeadBytes else { return 0 }
         let line = String(decoding: HTTPExchange.bytes(pointer, size * count), as: UTF8.self)
         if let colon = line.firstIndex(of: ":") {
             received.headers[lowercasedASCII(String(line[..<colon]))] = trimmed(

@@ -22,13 +22,26 @@ final class TransferDriver: Sendable {
     /// - Parameters:
     ///   - address: Where all requests go.
     ///   - apiKey: The bearer token.
+    ///   - security: Whom connections trust.
     ///   - timeout: The whole time of one request.
     ///   - connections: Requests at a time; others wait for them, within their own time.
     /// - Throws: ``KelterError`` with ``ErrorCode/internalError`` when there is no thread to be had.
-    init(address: EndpointAddress, apiKey: String?, timeout: Duration, connections: Int) throws(KelterError) {
+    init(
+        address: EndpointAddress,
+        apiKey: String?,
+        security: ConnectionSecurity,
+        timeout: Duration,
+        connections: Int
+    ) throws(KelterError) {
         let inbox = inbox
         let isStarted = startThread {
-            let multi = CurlMulti(address: address, apiKey: apiKey, timeout: timeout, connections: connections)
+            let multi = CurlMulti(
+                address: address,
+                apiKey: apiKey,
+                security: security,
+                timeout: timeout,
+                connections: connections
+            )
             Loop(inbox: inbox, multi: multi).run()
         }
         guard isStarted else { throw KelterError(.internalError, "No thread could be started for an HTTP client.") }

@@ -4,14 +4,14 @@ struct TransferResult: Sendable {
     enum Failure: Sendable, Equatable {
         /// No connection: refused, unknown host.
         case unreachable
-        /// The server's certificate or TLS itself was not acceptable.
-        case untrusted
+        /// The two sides do not trust each other.
+        case untrusted(TLSFailure)
         case timedOut
         /// The connection ended without a reply.
         case broken
-        /// The reply ended before its announced length.
+        /// The reply had begun and ended before its announced length.
         case cut
-        /// The reply exceeded its bound.
+        /// The reply, or its header fields, exceeded their bound.
         case tooLarge
     }
 
@@ -19,6 +19,10 @@ struct TransferResult: Sendable {
     /// The HTTP status; 0 without a reply.
     var status = 0
     var body: [UInt8] = []
+    /// The value of `Content-Type`; `nil` without one.
+    var contentType: String?
+    /// Scheme, host and port that a redirect leads to.
+    var redirect: String?
     /// The value of `Retry-After`, else of `llm_provider-retry-after`.
     var retryAfter: String?
     /// The value of `retry-after-ms`, which says the same more exactly.
@@ -38,6 +42,11 @@ extension TransferResult {
             return .milliseconds(value)
         }
         return retryAfter.flatMap { KelterEmbedding.retryAfter($0, now: now) }
+    }
+
+    /// Whether a proxy asks for a client certificate in nginx's way: with a page of its own under status 400.
+    var isCertificateRefusal: Bool {
+        status == 400 && String(decoding: body.prefix(4096), as: UTF8.self).contains(" SSL certificate ")
     }
 
     /// Whether the key was refused in LiteLLM's way: without a database it answers an unknown key with 400

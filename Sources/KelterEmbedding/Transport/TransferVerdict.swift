@@ -1,6 +1,35 @@
 import KelterModel
 
 /// What to do about one finished request.
+///
+/// A repetition is worth its price when the fault may be this one reply's: a gateway sends the next request to another
+/// backend, and a contract that was never kept is found by the probe, at the price of two short texts. No fault ends in
+/// a vector; a fault of single vectors fails their callers only.
+///
+/// | fault | code | repeated |
+/// |---|---|---|
+/// | no connection | `EMBEDDING_UNREACHABLE` | yes |
+/// | no whole reply in time, 408 | `EMBEDDING_TIMEOUT` | yes, in halves |
+/// | connection broken before a reply, 409, 425, 5xx | `EMBEDDING_SERVER_ERROR` | yes |
+/// | 429 | `EMBEDDING_THROTTLED` | yes |
+/// | reply or its JSON ends too early | `EMBEDDING_REPLY_CUT` | yes |
+/// | malformed JSON, or JSON of another shape | `EMBEDDING_REPLY_INVALID` | yes |
+/// | error object under 200 | `EMBEDDING_ERROR_BODY` | yes |
+/// | another content type under 200, HTML | `EMBEDDING_CONTENT_TYPE` | yes |
+/// | too few or too many vectors | `EMBEDDING_COUNT_MISMATCH` | yes |
+/// | index missing, twice, out of range | `EMBEDDING_INDEX_INVALID` | yes |
+/// | base64 invalid or of no whole float32 | `EMBEDDING_ENCODING_INVALID` | yes |
+/// | vector of float64, big-endian, no plausible length | `EMBEDDING_ENCODING_INVALID` | no, that input fails |
+/// | vector with NaN, infinity or null | `INGEST_EMBEDDING_INVALID` | no, that input fails |
+/// | vector of another width | `INGEST_VECTOR_DIMENSION_MISMATCH` | no, that input fails |
+/// | reply beyond its bound | `EMBEDDING_REPLY_TOO_LARGE` | no |
+/// | redirect | `EMBEDDING_REDIRECTED` | no |
+/// | TLS without trust | `EMBEDDING_UNTRUSTED` | no |
+/// | 401, 403, a client certificate refused | `EMBEDDING_UNAUTHORISED` | no |
+/// | 400, 413, 422 | `EMBEDDING_REFUSED` | no, halved until the input stands alone |
+/// | other statuses | `EMBEDDING_REFUSED` | no |
+///
+/// A zero vector is no fault: its text has no embedding.
 enum TransferVerdict: Sendable, Equatable {
     /// A failure that may pass.
     struct Retry: Sendable, Equatable {
@@ -12,14 +41,13 @@ enum TransferVerdict: Sendable, Equatable {
         var isThrottle = false
         /// The request may have been too much for its time; a smaller one may do.
         var isTimeout = false
+        /// A reply came and could not be used: another encoding may do better.
+        var isUnusable = false
 
         /// Whether the endpoint is away or broken, rather than its reply.
         var isOutage: Bool {
             [.embeddingUnreachable, .embeddingTimeout, .embeddingServerError].contains(error.code)
         }
-
-        /// Whether there was a reply that cannot be used, which may be a matter of its encoding.
-        var isBadReply: Bool { !isOutage && !isThrottle }
     }
 
     case reply(EmbeddingReply)
@@ -44,26 +72,25 @@ extension TransferVerdict {
             return
         }
         guard (200..<300).contains(result.status) else {
+            if result.isCertificateRefusal {
+                self = .failed(Self.error(.clientRefused))
+                return
+            }
+            if let error = Self.redirect(result) {
+                self = .failed(error)
+                return
+            }
             self = Self.judge(status: result.isKeyRefusal ? 401 : result.status, after: result.wait(now: now))
             return
         }
-        do throws(EmbeddingReplyReader.Failure) {
-            self = .reply(try EmbeddingReplyReader.read(result.body, count: count, dimension: dimension))
-        } catch {
-            self = .retry(
-                Retry(
-                    error: KelterError(
-                        .embeddingReplyInvalid,
-                        "The embedding endpoint's reply cannot be used: \(error.message).",
-                        subject: Self.subject,
-                        fix: "Check that the address is an OpenAI-compatible embeddings service."
-                    )
-                )
-            )
-        }
+        self = Self.judge(reply: result, count: count, dimension: dimension)
     }
 
-    private static let subject = "LITELLM_BASE_URL"
+    static let subject = "LITELLM_BASE_URL"
+
+    private static func error(_ failure: TLSFailure) -> KelterError {
+        failure.error(service: "embedding", untrusted: .embeddingUntrusted, unauthorised: .embeddingUnauthorised)
+    }
 
     private static func judge(_ failure: TransferResult.Failure) -> Self {
         switch failure {
@@ -78,15 +105,7 @@ extension TransferVerdict {
                     )
                 )
             )
-        case .untrusted:
-            .failed(
-                KelterError(
-                    .embeddingUnreachable,
-                    "The embedding endpoint's TLS certificate cannot be verified.",
-                    subject: subject,
-                    fix: "Install the certificate authority of the service, or correct the address."
-                )
-            )
+        case .untrusted(let failure): .failed(error(failure))
         case .timedOut:
             .retry(Retry(error: timeout, isTimeout: true))
         case .broken:
@@ -100,17 +119,14 @@ extension TransferVerdict {
                     )
                 )
             )
-        case .cut, .tooLarge:
-            .retry(
-                Retry(
-                    error: KelterError(
-                        .embeddingReplyInvalid,
-                        failure == .cut
-                            ? "The embedding endpoint's reply broke off."
-                            : "The embedding endpoint's reply is too long.",
-                        subject: subject,
-                        fix: "Check that the address is an OpenAI-compatible embeddings service."
-                    )
+        case .cut: unusable(.embeddingReplyCut, "its connection ended too early")
+        case .tooLarge:
+            .failed(
+                KelterError(
+                    .embeddingReplyTooLarge,
+                    "The embedding endpoint's reply is longer than any reply to this request can be.",
+                    subject: subject,
+                    fix: "Check that the address is an OpenAI-compatible embeddings service."
                 )
             )
         }

@@ -28,7 +28,7 @@ extension LoopbackHTTPServer {
     /// What a handler answers.
     package struct Response: Sendable {
         package var status: Int
-        /// The `Content-Type`; default `application/json`.
+        /// The `Content-Type`; default `application/json`, and none if it is empty.
         package var contentType: String
         /// Further header fields; `Content-Length`, `Content-Type` and `Connection` are written by the server.
         package var headers: [(name: String, value: String)]

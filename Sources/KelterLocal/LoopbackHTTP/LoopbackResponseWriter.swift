@@ -48,7 +48,7 @@ struct LoopbackResponseWriter {
 
     private func head(_ response: LoopbackHTTPServer.Response, length: Int?, keepsAlive: Bool) -> [UInt8] {
         var text = "HTTP/1.1 \(response.status) \(Self.reason(response.status))\r\n"
-        text += "Content-Type: \(response.contentType)\r\n"
+        if !response.contentType.isEmpty { text += "Content-Type: \(response.contentType)\r\n" }
         for (name, value) in response.headers { text += "\(name): \(value)\r\n" }
         if let length, response.status != 204 { text += "Content-Length: \(length)\r\n" }
         if !keepsAlive { text += "Connection: close\r\n" }

@@ -177,6 +177,19 @@ extension ErrorCode {
 }
 
 extension ErrorCode {
+    /// Whether this is a failure of the embedding endpoint, or of one reply, that may be over when the text is sent
+    /// again later.
+    package var isPassingEmbeddingFailure: Bool {
+        switch self {
+        case .embeddingThrottled, .embeddingTimeout, .embeddingServerError, .embeddingReplyInvalid, .embeddingReplyCut,
+            .embeddingCountMismatch, .embeddingIndexInvalid, .embeddingEncodingInvalid, .embeddingContentType,
+            .embeddingErrorBody:
+            true
+        default:
+            false
+        }
+    }
+
     /// The exit code of a command that ends with this code.
     ///
     /// The only mapping from codes to exit codes. Codes of single items count as "some items failed" when they reach

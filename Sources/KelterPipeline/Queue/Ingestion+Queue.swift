@@ -317,12 +317,6 @@ extension QueuedRunReport {
 extension KelterError {
     /// Whether the same work may succeed later: the fault is not the document's.
     var mayPass: Bool {
-        switch code {
-        case .embeddingThrottled, .embeddingTimeout, .embeddingServerError, .embeddingReplyInvalid, .databaseError,
-            .storeConflict, .objectStoreFailed:
-            true
-        default:
-            false
-        }
+        code.isPassingEmbeddingFailure || [.databaseError, .storeConflict, .objectStoreFailed].contains(code)
     }
 }

@@ -55,12 +55,15 @@ extension ErrorCode {
         case .unsupportedMediaType: .unsupportedMediaType
         case .rateLimitExceeded: .tooManyRequests
         case .databaseUnavailable, .schemaMissing, .schemaDimensionMismatch, .vectorDimensionMismatch,
-            .objectStoreFailed, .embeddingUnreachable, .embeddingTimeout, .embeddingUnauthorised, .embeddingThrottled,
-            .embeddingServerError, .embeddingReplyInvalid, .interrupted:
+            .objectStoreFailed, .embeddingUnreachable, .embeddingUnauthorised, .embeddingReplyTooLarge,
+            .embeddingRedirected, .embeddingUntrusted, .embeddingModelDrift, .embeddingTruncation, .modelMismatch,
+            .interrupted:
             .serviceUnavailable
+        case let code where code.isPassingEmbeddingFailure: .serviceUnavailable
         case .invalidTenant, .invalidTenantSchema, .tenantSchemaMismatch, .invalidCase, .invalidKeyAlias,
             .invalidCollectionID, .invalidCollectionIDs, .invalidHeader, .invalidIdempotencyKey, .invalidMultipart,
-            .invalidPathSegment, .missingFile, .missingQuestion, .sidecarInvalid, .validationError, .embeddingRefused:
+            .invalidPathSegment, .missingFile, .missingQuestion, .sidecarInvalid, .validationError, .embeddingRefused,
+            .routeConflict, .unknownProfile:
             .badRequest
         default: .internalServerError
         }

@@ -157,8 +157,9 @@ extension Connection {
                 coalesce(bool_or(NOT has_schema_privilege(r.oid, n.oid, 'USAGE')), false),
                 string_agg(c.relname, ', ' ORDER BY c.relname) FILTER (WHERE NOT (
                     has_table_privilege(a.oid, c.oid, 'SELECT') AND has_table_privilege(a.oid, c.oid, 'INSERT')
-                    AND (c.relname = 'vector_space' OR has_table_privilege(a.oid, c.oid, 'UPDATE')
-                        AND has_table_privilege(a.oid, c.oid, 'DELETE')))),
+                    AND CASE WHEN c.relname = 'vector_space' THEN has_any_column_privilege(a.oid, c.oid, 'UPDATE')
+                        ELSE has_table_privilege(a.oid, c.oid, 'UPDATE') AND has_table_privilege(a.oid, c.oid, 'DELETE')
+                        END)),
                 string_agg(c.relname, ', ' ORDER BY c.relname)
                     FILTER (WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')),
                 string_agg(c.relname, ', ' ORDER BY c.relname)

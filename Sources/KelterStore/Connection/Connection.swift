@@ -17,6 +17,8 @@ actor Connection {
     var transactionID: String?
     /// Whether this session has its staging table.
     var hasStagingTable = false
+    /// The object identifier of pgvector's type in this database, once it was asked for.
+    var vectorType: UInt32?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 

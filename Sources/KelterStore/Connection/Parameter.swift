@@ -16,8 +16,12 @@ enum Parameter: Sendable {
     case ints([Int?])
     case bools([Bool])
     case jsons([JSONValue])
+    case hashes([ContentHash])
+    case reals([Float])
     /// A pgvector value; its type is inferred from the cast in the statement.
     case vector([Float])
+    /// An array of pgvector values, whose element type has another identifier in each database.
+    case vectors([[Float]?], type: UInt32)
 
     /// The object identifier of the parameter's type, fixed in `pg_type.dat`; 0 lets the server infer it.
     var type: UInt32 {
@@ -34,7 +38,9 @@ enum Parameter: Sendable {
         case .ints: 1016
         case .bools: 1000
         case .jsons: 3807
-        case .vector: 0
+        case .hashes: 1001
+        case .reals: 1021
+        case .vector, .vectors: 0
         }
     }
 
@@ -62,7 +68,13 @@ enum Parameter: Sendable {
             Self.write(values, elementType: 16, to: &buffer) { $1.append(UInt8($0 ? 1 : 0)) }
         case .jsons(let values):
             Self.write(values, elementType: 3802, to: &buffer) { $1.append(json: $0) }
+        case .hashes(let values):
+            Self.write(values, elementType: 17, to: &buffer) { $1.append($0.bytes) }
+        case .reals(let values):
+            Self.write(values, elementType: 700, to: &buffer) { $1.append($0.bitPattern) }
         case .vector(let values): buffer.append(vector: values)
+        case .vectors(let vectors, let type):
+            Self.write(vectors, elementType: type, to: &buffer) { $1.append(vector: $0) }
         }
         return true
     }

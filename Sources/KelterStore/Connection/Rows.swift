@@ -89,6 +89,19 @@ struct Rows: ~Copyable {
         return try? JSONReader.read(Array(value.dropFirst()))
     }
 
+    /// A `real[]` value of one dimension without NULL: five words of header, then length and bits of each element.
+    func reals(_ row: Int, _ column: Int) -> [Float]? {
+        guard let value = bytes(row, column), value.count >= 20 else { return nil }
+        return (0..<(value.count - 20) / 8).map { index in
+            Float(bitPattern: UInt32(bigEndian: value.loadUnaligned(fromByteOffset: 24 + index * 8, as: UInt32.self)))
+        }
+    }
+
+    /// Whether the value is NULL.
+    func isNull(_ row: Int, _ column: Int) -> Bool {
+        bytes(row, column) == nil
+    }
+
     /// A pgvector value.
     func vector(_ row: Int, _ column: Int) -> [Float]? {
         guard let value = bytes(row, column), value.count >= 4 else { return nil }

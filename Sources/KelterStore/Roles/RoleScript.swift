@@ -61,7 +61,8 @@ package enum RoleScript {
                 FOR item IN
                     SELECT c.oid::regclass AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE c.relkind IN ('r', 'p') AND c.relowner <> '\(owner)'::regrole AND CASE
-                        WHEN n.nspname = '\(schema.name)' AND c.relname IN (\(spaceTables)) THEN true
+                        WHEN n.nspname::text IN ('\(schema.name)', '\(schema.name)_standby')
+                            AND c.relname IN (\(spaceTables)) THEN true
                         WHEN n.nspname = 'public' THEN c.relname IN ('tenants', 'domains', 'api_keys', 'backups',
                             'legacy_backups', 'kelter_migrations')
                             AND EXISTS (SELECT FROM pg_class k WHERE k.relnamespace = n.oid AND k.relname = 'kelter_migrations')
@@ -79,7 +80,7 @@ package enum RoleScript {
                         ) AS is_own
                     FROM pg_namespace n
                     WHERE n.nspowner <> '\(owner)'::regrole AND n.nspname <> 'public'
-                        AND (n.nspname = '\(schema.name)' OR EXISTS (
+                        AND (n.nspname::text IN ('\(schema.name)', '\(schema.name)_standby') OR EXISTS (
                             SELECT FROM pg_class k WHERE k.relnamespace = n.oid AND k.relkind = 'r'
                                 AND (k.relname IN ('kelter_migrations', 'django_migrations')
                                     OR k.relname LIKE 'workflows\\_workflow%')

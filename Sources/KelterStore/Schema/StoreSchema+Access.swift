@@ -1,7 +1,8 @@
 package import KelterModel
 
 extension StoreSchema {
-    /// What the roles may do with the tables of a vector space; nothing where there are no such roles.
+    /// What the roles may do with the tables of a vector space and of the one that stands by beside it; nothing where
+    /// there are no such roles.
     ///
     /// Only these tables: the schema may be a tenant's own, with its users in it.
     static func access(_ schema: SQLIdentifier) -> String {
@@ -10,6 +11,7 @@ extension StoreSchema {
             DO $$
             DECLARE
                 relation regclass;
+                space regnamespace;
                 application constant text := '\(DatabaseRole.application.rawValue)';
                 reader constant text := '\(DatabaseRole.reader.rawValue)';
                 has_application constant boolean := EXISTS (SELECT FROM pg_roles WHERE rolname = application);
@@ -17,27 +19,39 @@ extension StoreSchema {
             BEGIN
                 FOR relation IN
                     SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE n.nspname = '\(schema.name)' AND c.relkind IN ('r', 'p') AND c.relname IN (\(tables))
+                    WHERE n.nspname::text IN ('\(schema.name)', '\(schema.name)_standby') AND c.relkind IN ('r', 'p')
+                        AND c.relname IN (\(tables))
                 LOOP
                     IF has_application THEN
-                        -- What the space is of has no tenant: changing it would stop everybody's writers.
-                        EXECUTE format(
-                            'GRANT SELECT, INSERT%s ON %s TO %I',
-                            CASE WHEN relation = to_regclass('\(schema).vector_space') THEN '' ELSE ', UPDATE, DELETE' END,
-                            relation, application
-                        );
+                        IF (SELECT relname FROM pg_class WHERE oid = relation) = 'vector_space' THEN
+                            -- What the space is of has no tenant: changing it would stop everybody's writers. A policy
+                            -- says when the fingerprint may be set. Before 'schema apply' there are no such columns.
+                            EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, application);
+                            IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = 'fingerprint') THEN
+                                EXECUTE format(
+                                    'GRANT UPDATE (fingerprint, reference) ON %s TO %I', relation, application
+                                );
+                            END IF;
+                        ELSE
+                            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', relation, application);
+                        END IF;
                     END IF;
                     IF has_reader THEN EXECUTE format('GRANT SELECT ON %s TO %I', relation, reader); END IF;
                 END LOOP;
+                FOR space IN
+                    SELECT n.oid::regnamespace FROM pg_namespace n
+                    WHERE n.nspname::text IN ('\(schema.name)', '\(schema.name)_standby')
+                LOOP
+                    IF has_application THEN EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', space, application); END IF;
+                    IF has_reader THEN EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', space, reader); END IF;
+                END LOOP;
                 IF has_application THEN
-                    EXECUTE format('GRANT USAGE ON SCHEMA \(schema) TO %I', application);
                     IF to_regprocedure('\(schema).claim_run(uuid[], text, interval)') IS NOT NULL THEN
                         EXECUTE format(
                             'GRANT EXECUTE ON FUNCTION \(schema).claim_run(uuid[], text, interval) TO %I', application
                         );
                     END IF;
                 END IF;
-                IF has_reader THEN EXECUTE format('GRANT USAGE ON SCHEMA \(schema) TO %I', reader); END IF;
             END
             $$;
 

@@ -106,7 +106,7 @@ extension StoreSchema {
         """
     }
 
-    /// Runs, the last outcome of each of their items, and the model that the vectors are of.
+    /// Runs, and the last outcome of each of their items.
     static func ledger(_ schema: SQLIdentifier) -> String {
         """
         CREATE TABLE IF NOT EXISTS \(schema).runs (
@@ -145,13 +145,6 @@ extension StoreSchema {
             bytes bigint,
             finished_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, tenant_id)
-        );
-
-        -- One row, entered by the first write: vectors of two models cannot be compared.
-        CREATE TABLE IF NOT EXISTS \(schema).vector_space (
-            is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-            model text NOT NULL,
-            since timestamptz NOT NULL DEFAULT now()
         );
 
         """

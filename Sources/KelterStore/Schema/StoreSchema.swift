@@ -51,8 +51,10 @@ package enum StoreSchema {
             )
         }
         return [
-            prologue(schema), tables(schema, dimension: dimension), adoption(schema), ledger(schema), service(schema),
-            queue(schema), constraints(schema), tenantKeys(schema), indexes(schema, hnsw: hnsw),
+            prologue(schema), tables(schema, dimension: dimension), adoption(schema), ledger(schema),
+            vectorSpace(schema),
+            service(schema), embeddingCache(schema), queue(schema), constraints(schema), tenantKeys(schema),
+            indexes(schema, hnsw: hnsw),
             rowLevelSecurity(schema), access(schema), "COMMIT;\n",
         ].joined(separator: "\n")
     }
@@ -113,7 +115,7 @@ package enum StoreSchema {
     /// The tables of a vector space: each has a `tenant_id`.
     static let tableNames = [
         "collections", "documents", "sources", "chunks", "embeddings", "runs", "run_items", "uploads",
-        "idempotency_keys", "audit_log",
+        "idempotency_keys", "audit_log", "embedding_cache",
     ]
 
     /// "KELTER01" as a number: the key of the lock that schema scripts take.

@@ -80,6 +80,16 @@ private struct HardDeleter: Sendable {
             """,
             parameters
         )
+        // A vector tells about its text: the copies that new documents would have been served with go as well.
+        try connection.execute(
+            """
+            DELETE FROM \(schema).embedding_cache WHERE tenant_id = $1 AND input_hash = ANY (ARRAY(
+                SELECT input_hash FROM \(schema).chunks
+                WHERE tenant_id = $1 AND document_id = ANY ($2) AND input_hash IS NOT NULL
+            ))
+            """,
+            parameters
+        )
         let documents = try connection.query(
             "DELETE FROM \(schema).documents WHERE tenant_id = $1 AND id = ANY ($2) RETURNING id",
             parameters

@@ -69,7 +69,9 @@ extension Store {
                 throw .finding(Self.shared(record, others, such: name))
             }
             // Documents take chunks, vectors and sources with them, runs their items.
-            for table in ["documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log"] {
+            for table in [
+                "documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log", "embedding_cache",
+            ] {
                 try connection.execute("DELETE FROM \(schema).\(table) WHERE tenant_id = $1", [.uuid(tenant.rowID)])
             }
             try connection.execute("DELETE FROM public.api_keys WHERE tenant_id = $1", [.uuid(tenant.rowID)])

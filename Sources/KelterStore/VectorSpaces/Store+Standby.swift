@@ -17,6 +17,14 @@ extension Store {
         get throws(KelterError) { try SQLIdentifier(schema: schema.name + "_standby") }
     }
 
+    /// The schema and the dimension of a space.
+    func place(of target: EmbeddingTarget) throws(KelterError) -> (schema: SQLIdentifier, dimension: Int) {
+        switch target {
+        case .current: (schema, configuration.dimension)
+        case .standby(let dimension): (try standbySchema, dimension)
+        }
+    }
+
     /// The model that the current space is stamped with; `nil` before the first write.
     package func currentModel() async throws(KelterError) -> String? {
         let schema = schema
@@ -73,6 +81,7 @@ extension Store {
                             REFERENCES \(schema).chunks (tenant_id, id) ON DELETE CASCADE
                     );
                     ALTER TABLE \(standby).embeddings ALTER COLUMN embedding SET STORAGE PLAIN;
+                    \(StoreSchema.fingerprint(of: standby))
                     \(StoreSchema.rowLevelSecurity(schemaName: standby.name, tables: ["embeddings"]))
                     \(StoreSchema.access(standby))
                     """

@@ -25,14 +25,17 @@ struct VectorSpaceModel: Sendable {
             present = try read(on: connection)
         }
         guard let present, present != model else { return }
-        throw .finding(
-            KelterError(
-                .modelMismatch,
-                "Schema \(schema.name) holds vectors of the model \(shortened(present)), not of \(shortened(model)).",
-                subject: "EMBEDDINGS_MODEL_PRIMARY",
-                fix: "Set EMBEDDINGS_MODEL_PRIMARY to that model, or move the space to the new one with "
-                    + "'kelter reembed --model'."
-            )
+        throw .finding(mismatch(present, model))
+    }
+
+    /// The refusal of a model that is not that of the space.
+    func mismatch(_ present: String, _ model: String) -> KelterError {
+        KelterError(
+            .modelMismatch,
+            "Schema \(schema.name) holds vectors of the model \(shortened(present)), not of \(shortened(model)).",
+            subject: "EMBEDDINGS_MODEL_PRIMARY",
+            fix: "Set EMBEDDINGS_MODEL_PRIMARY to that model, or move the space to the new one with "
+                + "'kelter reembed --model'."
         )
     }
 

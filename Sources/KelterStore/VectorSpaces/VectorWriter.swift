@@ -14,14 +14,7 @@ struct VectorWriter: Sendable {
         schema = store.schema
         model = store.configuration.model
         statementTimeoutMilliseconds = store.configuration.statementTimeoutMilliseconds
-        switch target {
-        case .current:
-            targetSchema = store.schema
-            dimension = store.configuration.dimension
-        case .standby(let dimension):
-            targetSchema = try store.standbySchema
-            self.dimension = dimension
-        }
+        (targetSchema, dimension) = try store.place(of: target)
     }
 
     private var isCurrent: Bool { targetSchema == schema }

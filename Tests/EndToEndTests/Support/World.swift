@@ -27,7 +27,12 @@ struct World {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let endpoint = try FaultInjectingEndpoint(dimension: 384, options: options)
         defer { endpoint.stop() }
-        try await TemporaryDatabase.with(dimension: 384, appliesSchema: appliesSchema) { database in
+        // What a test prepares by itself waits for the processes of all the others.
+        try await TemporaryDatabase.with(
+            dimension: 384,
+            appliesSchema: appliesSchema,
+            statementTimeout: .seconds(300)
+        ) { database in
             let world = World(
                 database: database,
                 endpoint: endpoint,
