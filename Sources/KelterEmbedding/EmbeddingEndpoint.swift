@@ -16,7 +16,9 @@ package struct EmbeddingEndpoint: Sendable, Equatable {
     package var fallbackModel: String?
     /// Whether the tokens of inputs are exact, so that a lower `usage.prompt_tokens` means a truncation; default no.
     package var countsTokensExactly: Bool
-    /// The most requests at a time; how many there are adapts to the endpoint. Default 16.
+    /// The most requests at a time; default 16.
+    ///
+    /// How many there are adapts to the endpoint.
     package var requestsInFlight: Int
     /// How often one request is sent again after a passing failure, `RAG_RETRY_ATTEMPTS`; default 3.
     package var retryAttempts: Int

@@ -21,7 +21,8 @@ extension FaultInjectingEndpoint {
             items = inputs.enumerated().map { index, text in
                 Item(index: index, vector: FaultInjectingEndpoint.vector(for: text, dimension: dimension))
             }
-            tokens = inputs.reduce(0) { $0 + $1.count / 4 + 1 }
+            // A token a byte: no tokenizer makes more.
+            tokens = inputs.reduce(0) { $0 + $1.count + 2 }
         }
 
         /// The answer with a fault, or without one.

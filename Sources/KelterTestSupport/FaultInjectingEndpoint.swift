@@ -31,6 +31,12 @@ package final class FaultInjectingEndpoint: Sendable {
         /// Further time for each input; default no time.
         package var latencyPerInput: Duration = .zero
         package var script = Script.none
+        /// A limit on requests, answered with 429; default none.
+        package var limit: RequestLimit?
+        /// Added to the text from which a vector follows: another model under the same name; default none.
+        package var modelSalt = ""
+        /// How many bytes of an input the model reads; the rest is left out in silence. Default all.
+        package var readBytes: Int?
         /// What every chat request is answered with.
         package var chatText = "Das steht in der ersten Quelle [1]."
         /// The faults of chat requests, which are counted by themselves.
@@ -39,6 +45,20 @@ package final class FaultInjectingEndpoint: Sendable {
         package var recordsTexts = true
 
         package init() {}
+    }
+
+    /// A token bucket: so many requests a second, of which some may come at once.
+    package struct RequestLimit: Sendable {
+        package let rate: Double
+        package let burst: Double
+        /// Whether 429 says in `retry-after-ms` when the next request will be admitted.
+        package let saysWhen: Bool
+
+        package init(rate: Double, burst: Double, saysWhen: Bool) {
+            self.rate = rate
+            self.burst = burst
+            self.saysWhen = saysWhen
+        }
     }
 
     /// What has been asked.
@@ -54,7 +74,10 @@ package final class FaultInjectingEndpoint: Sendable {
         package var chats: [JSONValue] = []
         /// The most requests that were being answered at one time.
         package var maximumInFlight = 0
+        /// Requests refused for ``Options/limit``.
+        package var throttled = 0
         fileprivate var inFlight = 0
+        fileprivate var level: (tokens: Double, at: ContinuousClock.Instant)?
     }
 
     /// The width of its vectors.
@@ -119,6 +142,11 @@ package final class FaultInjectingEndpoint: Sendable {
             return error(404, "no such route")
         }
         guard isAuthorised(request, options) else { return error(401, "bad key") }
+        if let limit = options.limit, let wait = log.withLock({ $0.admit(limit) }) {
+            var response = error(429, "too many requests")
+            if limit.saysWhen { response.headers.append(("retry-after-ms", "\(wait * 1000)")) }
+            return response
+        }
         guard let call = Call(request.body) else { return error(400, "bad request") }
         log.withLock { log in
             log.inputs += call.inputs.count
@@ -140,7 +168,9 @@ package final class FaultInjectingEndpoint: Sendable {
         case .refused: if isBase64 { return error(422, "encoding_format must be float") }
         case .ignored: isBase64 = false
         }
-        let reply = Reply(model: call.model, inputs: call.inputs, dimension: dimension, isBase64: isBase64)
+        let salt = Array(options.modelSalt.utf8)
+        let read = call.inputs.map { ($0.prefix(options.readBytes ?? $0.count) + salt)[...] }
+        let reply = Reply(model: call.model, inputs: read, dimension: dimension, isBase64: isBase64)
         return reply.response(options.script.fault(number))
     }
 
@@ -173,5 +203,18 @@ package final class FaultInjectingEndpoint: Sendable {
         let (seconds, attoseconds) = duration.components
         var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
         nanosleep(&time, nil)
+    }
+}
+
+extension FaultInjectingEndpoint.Log {
+    /// Takes a request out of the bucket, or says how many seconds are missing.
+    fileprivate mutating func admit(_ limit: FaultInjectingEndpoint.RequestLimit) -> Double? {
+        let now = ContinuousClock.now
+        let tokens = level.map { min(limit.burst, $0.tokens + ($0.at.duration(to: now) / .seconds(1)) * limit.rate) }
+        let left = tokens ?? limit.burst
+        level = (left < 1 ? left : left - 1, now)
+        guard left < 1 else { return nil }
+        throttled += 1
+        return (1 - left) / limit.rate
     }
 }

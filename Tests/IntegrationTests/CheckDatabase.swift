@@ -11,8 +11,8 @@ struct CheckDatabase: Sendable {
 
     static let tenants = [Fixture.tenant("a"), Fixture.tenant("b")]
 
-    static func with(_ body: (CheckDatabase) async throws -> Void) async throws {
-        try await TemporaryDatabase.with { database in
+    static func with(dimension: Int = 8, _ body: (CheckDatabase) async throws -> Void) async throws {
+        try await TemporaryDatabase.with(dimension: dimension) { database in
             let app = try await database.applicationStore(poolSize: 1)
             let roles = RoleNames(
                 owner: database.name + "_owner",
@@ -75,9 +75,11 @@ struct CheckDatabase: Sendable {
         )
         for (number, tenant) in Self.tenants.enumerated() {
             let collection = Fixture.collection(UInt64(number))
-            let items = [
-                Fixture.item("x", "1"), Fixture.item("y", "2"), Fixture.item("z", "3", in: collection),
-            ]
+            let dimension = database.store.configuration.dimension
+            let items = [("x", "1", nil), ("y", "2", nil), ("z", "3", collection)].map { name, bytes, collection in
+                let content = (0..<2).map { Fixture.chunk($0, "\(bytes) \($0)", dimension: dimension) }
+                return Fixture.item(name, bytes, in: collection, content: content)
+            }
             _ = try await app.write(items, run: nil, tenant: tenant)
         }
     }

@@ -89,12 +89,12 @@ struct SchemaTests {
         #expect(error?.code == .settingInvalid)
     }
 
-    @Test("dimensions that no index can hold are refused", arguments: [-1, 0, 2001, 3072])
+    @Test("dimensions that no index can hold are refused", arguments: [-1, 0, 4001, 8192])
     func dimensions(dimension: Int) {
         #expect(throws: KelterError.self) { try StoreSchema.sql(schema: "rag", dimension: dimension) }
     }
 
-    @Test("the widest vectors fit into a row")
+    @Test("the widest vectors that are indexed as they are fit into a row")
     func widest() async throws {
         try await TemporaryDatabase.with(dimension: 2000) { database in
             let values = (0..<2000).map { Float(sin(Double($0))) / 31.6 }

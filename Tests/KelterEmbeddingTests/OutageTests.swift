@@ -91,7 +91,7 @@ struct OutageTests {
             if !isProbe(request) { strangers += 1 }
             return .init(verdict: Simulation.vectors(request.texts.count, [0, 1]))
         }
-        #expect(simulation.failures.count > 400)
+        #expect(simulation.failures.count > 300)
         #expect(simulation.failures.values.allSatisfy { $0.code == .embeddingModelDrift })
         #expect(strangers == 0)
     }
@@ -105,7 +105,7 @@ struct OutageTests {
         simulation.submit(0..<200)
         let start = simulation.start
         simulation.run { request, now in
-            let isAway = request.model == "m" && now > start + .milliseconds(200) && now < start + .seconds(300)
+            let isAway = request.model == "m" && now > start + .milliseconds(70) && now < start + .seconds(300)
             guard isAway else { return .init(verdict: Simulation.vectors(request.texts.count)) }
             return .init(
                 verdict: isThrottled

@@ -63,6 +63,8 @@ struct Lane {
     var flow: FlowControl
     var phase = Phase.unknown
     var running = 0
+    /// When the number of requests under way last kept something from being sent.
+    var lastBusy: ContinuousClock.Instant?
     /// Since when there was something to send that a throttle held back.
     var heldSince: ContinuousClock.Instant?
 

@@ -40,8 +40,9 @@ struct ConcurrencyWindow: Sendable, Equatable {
     ///   - now: The time.
     ///   - factor: What is left of the window.
     ///   - least: What is known to be needed.
-    mutating func congested(sent: Instant, now: Instant, factor: Double, least: Double = 1) {
-        isStarting = false
+    ///   - isOverload: Whether it was the number of requests that was too much, rather than their rate.
+    mutating func congested(sent: Instant, now: Instant, factor: Double, least: Double = 1, isOverload: Bool) {
+        if isOverload { isStarting = false }
         if let lastDecrease, sent <= lastDecrease { return }
         lastDecrease = now
         size = max(1, min(size, max(size * factor, least)))

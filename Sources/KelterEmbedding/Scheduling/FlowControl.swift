@@ -91,12 +91,12 @@ struct FlowControl: Sendable {
     ///
     /// - Parameters:
     ///   - sent: When it was sent.
-    ///   - wasFull: Whether the window was in use to the full then.
+    ///   - wasBusy: Whether the window has kept others from being sent since then.
     ///   - now: The time.
-    mutating func succeeded(sent: Instant, wasFull: Bool, now: Instant) {
+    mutating func succeeded(sent: Instant, wasBusy: Bool, now: Instant) {
         let time = now - sent
         latency = latency == .zero ? time : latency * 0.8 + time * 0.2
-        window.succeeded(mayGrow: wasFull && time <= timeout * Self.promptness)
+        window.succeeded(mayGrow: wasBusy && time <= timeout * Self.promptness)
         pace.succeeded(now)
         breaker.succeeded()
         throttledRounds = 0
@@ -118,8 +118,9 @@ struct FlowControl: Sendable {
             lastRound = now
         }
         pace.throttled(sent: sent, now: now)
-        let needed = (pace.rate ?? 0) * (latency / .seconds(1)) * 1.25
-        window.congested(sent: sent, now: now, factor: Self.throttleFactor, least: needed)
+        // Little's law, with room for what is late and for the one that is being sent.
+        let needed = (pace.rate ?? 0) * (latency / .seconds(1)) * 1.25 + 1
+        window.congested(sent: sent, now: now, factor: Self.throttleFactor, least: needed, isOverload: false)
         // An endpoint that says "0 seconds" again and again must not be hammered: from the second round on the backoff is
         // the least. The first throttle of an endpoint that says nothing is what the pace is for.
         let step =
@@ -139,7 +140,7 @@ struct FlowControl: Sendable {
     ///   - fraction: A random number from 0 to 1.
     /// - Returns: Whether the circuit breaker has opened.
     mutating func failed(sent: Instant, now: Instant, fraction: Double) -> Bool {
-        window.congested(sent: sent, now: now, factor: Self.overloadFactor)
+        window.congested(sent: sent, now: now, factor: Self.overloadFactor, isOverload: true)
         return breaker.failed(now, fraction: fraction)
     }
 

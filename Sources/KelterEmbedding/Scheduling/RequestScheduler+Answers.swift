@@ -25,7 +25,8 @@ extension RequestScheduler {
         if let limits { lanes[index].flow.limits(limits, now: now) }
         switch verdict {
         case .reply(let reply):
-            lanes[index].flow.succeeded(sent: run.sent, wasFull: run.wasFull, now: now)
+            let wasBusy = lanes[index].lastBusy.map { $0 >= run.sent } ?? false
+            lanes[index].flow.succeeded(sent: run.sent, wasBusy: wasBusy, now: now)
             if let probe = run.batch.probe {
                 probed(probe, run.lane, reply, now: now, &effects)
             } else {
@@ -71,6 +72,7 @@ extension RequestScheduler {
             caller.missing -= end - position
             if !progress.indices.isEmpty { effects.progress.append(progress) }
             if failure == nil, caller.missing == 0 {
+                deadlines[id] = nil
                 effects.completions.append(Completion(caller: id, result: .success(.vectors(caller.vectors))))
                 continue
             }
@@ -118,8 +120,7 @@ extension RequestScheduler {
         now: Instant,
         _ effects: inout Effects
     ) {
-        var run = run
-        run = Running(batch: living(run.batch), lane: run.lane, sent: run.sent, wasFull: run.wasFull)
+        let run = Running(batch: living(run.batch), lane: run.lane, sent: run.sent)
         if let split = run.batch.split { sizes.refusedAgain(split) }
         if retry.isThrottle {
             throttled(run, retry, now: now, &effects)

@@ -61,7 +61,6 @@ struct RequestScheduler {
 
     struct Caller {
         let inputs: [EmbeddingInput]
-        let deadline: Instant?
         let wantsProgress: Bool
         var vectors: [UnitVector]
         /// Inputs in no request yet.
@@ -75,8 +74,6 @@ struct RequestScheduler {
         let batch: Batch
         let lane: LaneID
         let sent: Instant
-        /// Whether it took the last free place.
-        let wasFull: Bool
     }
 
     let endpoint: EmbeddingEndpoint
@@ -87,6 +84,8 @@ struct RequestScheduler {
     /// The primary model and, if there is one, the fallback.
     var lanes: [Lane]
     var callers: [CallerID: Caller] = [:]
+    /// When callers stop waiting; most have no deadline.
+    var deadlines: [CallerID: Instant] = [:]
     var probeWaiters: [CallerID] = []
     var queue = InputQueue()
     /// When the last caller came.
@@ -143,12 +142,12 @@ extension RequestScheduler {
     ) {
         callers[caller] = Caller(
             inputs: inputs,
-            deadline: deadline,
             wantsProgress: wantsProgress,
             vectors: Array(repeating: .empty, count: inputs.count),
             queued: inputs.count,
             missing: inputs.count
         )
+        deadlines[caller] = deadline
         for (index, input) in inputs.enumerated() {
             queue.append(.init(caller: caller, index: index, tokens: input.tokens, since: now))
         }
@@ -174,7 +173,7 @@ extension RequestScheduler {
     /// Fails the callers whose deadline has passed.
     mutating func expire(_ now: Instant) -> Effects {
         var effects = Effects()
-        for (caller, state) in callers where state.deadline.map({ $0 <= now }) ?? false {
+        for (caller, deadline) in deadlines where deadline <= now {
             fail(caller, Self.deadlinePassed, now: now, &effects)
         }
         return effects
@@ -182,7 +181,7 @@ extension RequestScheduler {
 
     /// The next deadline of a caller.
     var nextDeadline: Instant? {
-        callers.values.compactMap(\.deadline).min()
+        deadlines.values.min()
     }
 
     /// Ends everything that waits.
@@ -193,6 +192,7 @@ extension RequestScheduler {
         }
         probeWaiters = []
         callers = [:]
+        deadlines = [:]
         queue.removeAll()
         endUnwanted(now: now, &effects)
         return effects
@@ -206,6 +206,7 @@ extension RequestScheduler {
 
     private mutating func drop(_ id: CallerID, now: Instant, _ effects: inout Effects) {
         probeWaiters.removeAll { $0 == id }
+        deadlines[id] = nil
         if let caller = callers.removeValue(forKey: id), caller.queued > 0 { queue.remove(id) }
         endUnwanted(now: now, &effects)
     }
@@ -327,6 +328,7 @@ extension RequestScheduler {
             release(lane, now)
             return true
         case .busy:
+            lanes[lane.rawValue].lastBusy = now
             return false
         case .closed(let until, let isThrottled):
             wake.at(until)
@@ -380,7 +382,7 @@ extension RequestScheduler {
         let tokens = batch.tokens
         lanes[lane.rawValue].running += 1
         let state = lanes[lane.rawValue]
-        running[id] = Running(batch: batch, lane: lane, sent: now, wasFull: state.running >= state.flow.limit)
+        running[id] = Running(batch: batch, lane: lane, sent: now)
         lanes[lane.rawValue].flow.sent(tokens: tokens, now: now)
         statistics.requests += 1
         return .send(

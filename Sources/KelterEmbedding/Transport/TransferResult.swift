@@ -34,9 +34,10 @@ struct TransferResult: Sendable {
 }
 
 extension TransferResult {
-    /// How long the endpoint wants to be left alone; `nil` when it does not say.
+    /// How long the endpoint wants to be left alone.
     ///
     /// - Parameter now: Seconds since 1970, for a date.
+    /// - Returns: The time; `nil` when it does not say.
     func wait(now: Int) -> Duration? {
         if let text = retryAfterMilliseconds, let value = Double(text), (0..<1e12).contains(value) {
             return .milliseconds(value)

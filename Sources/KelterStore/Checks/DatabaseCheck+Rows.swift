@@ -123,7 +123,7 @@ extension DatabaseCheck {
         _ connection: isolated Connection,
         _ scope: CheckScope
     ) throws(DatabaseFailure) -> Finding {
-        let rows = try connection.estimatedRows("embeddings", width: scope.dimension * 4 + 64, in: scope)
+        let rows = try connection.estimatedRows("embeddings", width: scope.indexing.rowBytes, in: scope)
         let isSample = rows > scope.options.measuredVectors
         let share = isSample ? Double(scope.options.measuredVectors) / Double(rows) * 100 : 100
         let sums = try connection.sums(

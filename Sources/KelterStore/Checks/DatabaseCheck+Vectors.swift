@@ -20,6 +20,12 @@ extension DatabaseCheck {
                 fix: "Install pgvector 0.8.4 or newer, \(update)"
             )
         }
+        if numbers.lexicographicallyPrecedes(scope.indexing.oldestVersion) {
+            return .failed(
+                "\(scope.indexing.versionDemand), this is \(version)",
+                fix: "Install pgvector 0.8.4 or newer, \(update)"
+            )
+        }
         if numbers.lexicographicallyPrecedes([0, 8, 4]) {
             return .warning(
                 "pgvector \(version) is older than 0.8.4, which fixed corruption of HNSW indexes",
@@ -60,20 +66,22 @@ extension DatabaseCheck {
         _ connection: isolated Connection,
         _ scope: CheckScope
     ) throws(DatabaseFailure) -> Finding {
+        let name = scope.indexing.cosineClass
         let rows = try connection.query(
             """
             SELECT opc.opcname, am.amname FROM pg_catalog.pg_opclass opc
             JOIN pg_catalog.pg_am am ON am.oid = opc.opcmethod
-            WHERE opc.opcname = 'vector_cosine_ops' AND am.amname = 'hnsw'
-            """
+            WHERE opc.opcname = $1 AND am.amname = 'hnsw'
+            """,
+            [.text(name)]
         )
         guard rows.count > 0 else {
             return .failed(
-                "there is no operator class vector_cosine_ops for hnsw",
+                "there is no operator class \(name) for hnsw",
                 fix: "Run 'ALTER EXTENSION vector UPDATE;' as a superuser, then 'kelter rebuild-rag-index'."
             )
         }
-        return .ok("vector_cosine_ops is available for hnsw")
+        return .ok("\(name) is available for hnsw")
     }
 
     static func vectorIndex(
@@ -83,15 +91,15 @@ extension DatabaseCheck {
         let rows = try connection.query(
             """
             SELECT i.relname, am.amname, o.opcname, coalesce(array_to_string(i.reloptions, ' '), ''),
-                x.indpred IS NOT NULL
+                x.indpred IS NOT NULL, replace(pg_get_indexdef(x.indexrelid, 1, true), 'public.', '')
             FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam
             JOIN pg_opclass o ON o.oid = x.indclass[0]
-            JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
-            WHERE x.indrelid = $1::regclass AND a.attname = 'embedding' AND am.amname IN ('hnsw', 'ivfflat')
-                AND x.indisvalid AND x.indisready
+            LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+            WHERE x.indrelid = $1::regclass AND (a.attname = 'embedding' OR x.indkey[0] = 0 AND $2)
+                AND am.amname IN ('hnsw', 'ivfflat') AND x.indisvalid AND x.indisready
             ORDER BY 1
             """,
-            [scope.table("embeddings")]
+            [scope.table("embeddings"), .bool(scope.indexing.isHalf)]
         )
         let names = (0..<rows.count).compactMap { rows.text($0, 0) }
         guard let name = names.first else {
@@ -105,8 +113,15 @@ extension DatabaseCheck {
         }
         let (method, operators) = (rows.text(0, 1) ?? "", rows.text(0, 2) ?? "")
         let options = rows.text(0, 3)?.split(separator: " ").map(String.init) ?? []
-        let definition = "\(name) USING \(method) (embedding \(operators)) WITH (\(options.joined(separator: ", ")))"
-        guard operators == "vector_cosine_ops" else {
+        let key = rows.text(0, 5) ?? ""
+        let definition = "\(name) USING \(method) (\(key) \(operators)) WITH (\(options.joined(separator: ", ")))"
+        guard key == scope.indexing.definedKey else {
+            return .failed(
+                "\(definition) is not on \(scope.indexing.definedKey), which searches order by",
+                fix: CheckScope.rebuildIndex
+            )
+        }
+        guard operators == scope.indexing.cosineClass else {
             return .failed("\(definition) does not compare by cosine", fix: CheckScope.rebuildIndex)
         }
         guard rows.bool(0, 4) == false else {

@@ -63,6 +63,9 @@ struct CheckScope: Sendable {
     let tenants: [RowID]
     let options: CheckOptions
 
+    /// How vectors of the expected width are indexed.
+    var indexing: VectorIndexing { VectorIndexing(dimension: dimension) }
+
     static let schemaApply = "Run 'kelter schema apply'."
     static let rebuildIndex = "Run 'kelter rebuild-rag-index'."
 

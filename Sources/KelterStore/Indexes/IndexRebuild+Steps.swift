@@ -34,7 +34,7 @@ extension IndexRebuild {
         let parameters = kind.parameters.map { "\($0.name) = \($0.value)" }.joined(separator: ", ")
         let statement = """
             CREATE INDEX CONCURRENTLY \(kind.buildingName) ON \(table)
-            USING \(kind.method) (embedding \(operatorClass.qualifiedName)) WITH (\(parameters))
+            USING \(kind.method) (\(indexing.operand("embedding")) \(operatorClass.qualifiedName)) WITH (\(parameters))
             """
         try connection.run("SET maintenance_work_mem TO '\(resources.memory >> 10)kB'")
         try connection.run("SET max_parallel_maintenance_workers TO \(resources.workers)")

@@ -51,6 +51,7 @@ extension IndexRebuild {
         let sampler = IndexSampler(
             table: table,
             index: kind.buildingName,
+            indexing: indexing,
             distance: operatorClass.distance,
             request: request,
             isBound: bound
@@ -81,6 +82,8 @@ struct IndexSampler: Sendable {
     let table: String
     /// The name of the new index.
     let index: String
+    /// What it holds.
+    let indexing: VectorIndexing
     /// The operator of its distance.
     let distance: String
     let request: IndexRequest
@@ -156,12 +159,14 @@ struct IndexSampler: Sendable {
     }
 
     /// The nearest other rows; the sampled one itself would be found by nearly any index.
+    ///
+    /// Whatever the index holds, the distances are those of the stored vectors, so that both ways can be compared.
     private func statement(isExact: Bool) -> String {
-        let operation = "(embedding \(distance) $1::public.vector)"
+        let exact = "(" + VectorIndexing.exact("embedding", distance, "$1") + ")"
         // An expression that is not the index's own keeps the approximate indexes out.
-        let order = isExact ? operation + " + 0" : operation
+        let order = isExact ? exact + " + 0" : indexing.indexed("embedding", distance, "$1")
         return """
-            SELECT \(operation) FROM \(table) WHERE chunk_id <> $2 ORDER BY \(order) LIMIT \(IndexRebuild.neighbours)
+            SELECT \(exact) FROM \(table) WHERE chunk_id <> $2 ORDER BY \(order) LIMIT \(IndexRebuild.neighbours)
             """
     }
 

@@ -12,6 +12,7 @@ struct IndexRebuild: Sendable {
 
     var scope: String { "\(schema.name).embeddings" }
     var table: String { "\(schema).embeddings" }
+    var indexing: VectorIndexing { VectorIndexing(dimension: dimension) }
 
     /// Takes the lock, rebuilds, and ends the session with all its settings.
     func run(on connection: isolated Connection) throws(DatabaseFailure) -> IndexReport {
@@ -40,8 +41,10 @@ struct IndexRebuild: Sendable {
     private func rebuild(on connection: isolated Connection) throws(DatabaseFailure) -> IndexReport {
         let start = ContinuousClock.now
         try prepareSession(connection)
+        try indexing.requireVersion(on: connection)
         let operatorClass = try OperatorClass.find(
             method: request.kind.method,
+            indexing: indexing,
             allowsFallback: request.allowsFallback,
             on: connection
         )
@@ -52,7 +55,7 @@ struct IndexRebuild: Sendable {
         let resources = try IndexResources.choose(
             kind,
             rows: estimate,
-            dimension: dimension,
+            indexing: indexing,
             request: request,
             on: connection
         )
@@ -98,8 +101,8 @@ struct IndexRebuild: Sendable {
         var notes: [String] = []
         if operatorClass.isFallback {
             notes.append(
-                "FALLBACK: \(OperatorClass.cosine) is missing, the index uses \(operatorClass.name); searches, which "
-                    + "order by cosine distance, compare all vectors until it is rebuilt with \(OperatorClass.cosine)."
+                "FALLBACK: \(indexing.cosineClass) is missing, the index uses \(operatorClass.name); searches, which "
+                    + "order by cosine distance, compare all vectors until it is rebuilt with \(indexing.cosineClass)."
             )
         }
         switch kind {

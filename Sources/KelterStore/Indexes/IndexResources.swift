@@ -18,7 +18,7 @@ struct IndexResources: Sendable, Equatable {
     static func choose(
         _ kind: VectorIndexKind,
         rows: Int,
-        dimension: Int,
+        indexing: VectorIndexing,
         request: IndexRequest,
         on connection: isolated Connection
     ) throws(DatabaseFailure) -> IndexResources {
@@ -33,7 +33,7 @@ struct IndexResources: Sendable, Equatable {
         let gibibyte = 1 << 30
         let present = server.int(0, 0) ?? leastMemory
         let own = (server.int(0, 1) ?? 0) >= gibibyte ? max(present, gibibyte) : present
-        let needed = needed(kind, rows: rows, dimension: dimension)
+        let needed = needed(kind, rows: rows, indexing: indexing)
         let setting = server.int(0, 2) ?? 0
         // 0 is an administrator's decision against parallel builds, often because of a small /dev/shm.
         let workers = request.workers ?? (setting == 0 ? 0 : max(setting, 4))
@@ -52,19 +52,20 @@ struct IndexResources: Sendable, Equatable {
     ///
     /// IVFFLAT learns the centres from 50 vectors a list, at least 10,000, with the distances between all samples and
     /// all centres and between the centres: the sum in `ElkanKmeans` of pgvector's `ivfkmeans.c`, which refuses to
-    /// begin with less.
-    static func needed(_ kind: VectorIndexKind, rows: Int, dimension: Int) -> Int {
+    /// begin with less. Centres of half-precision vectors are added up in float32.
+    static func needed(_ kind: VectorIndexKind, rows: Int, indexing: VectorIndexing) -> Int {
         let slack = 8 * mebibyte
         switch kind {
         case .hnsw(let m, _):
-            return rows * (4 * dimension + 32 * m + 256) + slack
+            return rows * (indexing.indexedBytes + 32 * m + 256) + slack
         case .ivfflat(let lists):
             let lists = lists ?? 1
-            let vector = 4 * dimension + 8
+            let vector = indexing.indexedBytes + 8
+            let sums = indexing.isHalf ? 4 * indexing.dimension * lists : 0
             let most = max(50 * lists, 10_000)
             let samples = min(most, rows)
             let distances = samples > lists ? 4 * samples * lists + 4 * lists * lists : 0
-            return most * vector + 2 * lists * vector + distances + 8 * samples + 12 * lists + slack
+            return most * vector + 2 * lists * vector + sums + distances + 8 * samples + 12 * lists + slack
         }
     }
 }

@@ -1,6 +1,6 @@
 extension StoreSchema {
     /// Collections, documents, their sources, chunks and embeddings; ``tenantKeys(_:)`` ties them together.
-    static func tables(_ schema: SQLIdentifier, dimension: Int) -> String {
+    static func tables(_ schema: SQLIdentifier, _ indexing: VectorIndexing) -> String {
         """
         CREATE TABLE IF NOT EXISTS \(schema).collections (
             tenant_id uuid NOT NULL,
@@ -76,8 +76,8 @@ extension StoreSchema {
         BEGIN
             SELECT atttypmod INTO present FROM pg_attribute
                 WHERE attrelid = to_regclass('\(schema).embeddings') AND attname = 'embedding' AND NOT attisdropped;
-            IF present <> \(dimension) THEN
-                RAISE EXCEPTION 'EMB_DIM_MISMATCH: % holds vectors of % dimensions, not \(dimension)',
+            IF present <> \(indexing.dimension) THEN
+                RAISE EXCEPTION 'EMB_DIM_MISMATCH: % holds vectors of % dimensions, not \(indexing.dimension)',
                     '\(schema.name).embeddings', present USING ERRCODE = '\(dimensionState)';
             END IF;
         END
@@ -87,7 +87,7 @@ extension StoreSchema {
             chunk_id uuid PRIMARY KEY,
             tenant_id uuid NOT NULL,
             collection_id uuid,
-            embedding public.vector(\(dimension)) NOT NULL,
+            embedding public.vector(\(indexing.dimension)) NOT NULL,
             CONSTRAINT embeddings_collection_fk FOREIGN KEY (tenant_id, collection_id)
                 REFERENCES \(schema).collections (tenant_id, id) DEFERRABLE
         );
@@ -95,10 +95,11 @@ extension StoreSchema {
         DO $$
         BEGIN
             -- Vectors are incompressible and needed whole: in the row they load faster, and only vectors that are not
-            -- stored out of line get a parallel index build.
+            -- stored out of line get a parallel index build. Wider ones than 2000 dimensions do not fit into a page.
             IF (SELECT attstorage FROM pg_attribute
-                WHERE attrelid = '\(schema).embeddings'::regclass AND attname = 'embedding') <> 'p' THEN
-                ALTER TABLE \(schema).embeddings ALTER COLUMN embedding SET STORAGE PLAIN;
+                WHERE attrelid = '\(schema).embeddings'::regclass AND attname = 'embedding')
+                <> '\(indexing.storage.catalogLetter)' THEN
+                ALTER TABLE \(schema).embeddings ALTER COLUMN embedding SET STORAGE \(indexing.storage.name);
             END IF;
         END
         $$;
@@ -232,7 +233,7 @@ extension StoreSchema {
     }
 
     /// The duplicate guards, the lexical indexes and the vector index.
-    static func indexes(_ schema: SQLIdentifier, hnsw: HNSW) -> String {
+    static func indexes(_ schema: SQLIdentifier, _ indexing: VectorIndexing, hnsw: HNSW) -> String {
         """
         CREATE UNIQUE INDEX IF NOT EXISTS documents_tenant_hash_null_collection_idx
             ON \(schema).documents (tenant_id, hash) WHERE collection_id IS NULL;
@@ -261,12 +262,29 @@ extension StoreSchema {
                 WHERE i.indrelid = '\(schema).embeddings'::regclass AND a.amname IN ('hnsw', 'ivfflat')
             ) THEN
                 CREATE INDEX embeddings_embedding_hnsw ON \(schema).embeddings
-                    USING hnsw (embedding vector_cosine_ops)
+                    USING hnsw (\(indexing.declaredKey))
                     WITH (m = \(hnsw.m), ef_construction = \(hnsw.efConstruction));
-            END IF;
+            END IF;\(parallelBuild(schema, indexing))
         END
         $$;
 
         """
+    }
+
+    /// Lets several workers build the next index of vectors that lie beside their table.
+    ///
+    /// It comes after the first index, because a build with workers may need more shared memory than a container has.
+    private static func parallelBuild(_ schema: SQLIdentifier, _ indexing: VectorIndexing) -> String {
+        guard let workers = indexing.parallelWorkers else { return "" }
+        return """
+
+                -- Of vectors out of line an index is built by one process unless the table names a number of workers.
+                IF NOT EXISTS (
+                    SELECT FROM pg_class, unnest(reloptions) o
+                    WHERE oid = '\(schema).embeddings'::regclass AND o LIKE 'parallel_workers=%'
+                ) THEN
+                    ALTER TABLE \(schema).embeddings SET (parallel_workers = \(workers));
+                END IF;
+            """
     }
 }

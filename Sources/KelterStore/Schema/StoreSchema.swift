@@ -25,8 +25,8 @@ package enum StoreSchema {
     static let versionState = "KLT02"
     /// SQLSTATE raised by the script when rows of the older system break a duplicate guard.
     static let duplicateState = "KLT04"
-    /// The widest `vector` that HNSW can index (pgvector's `HNSW_MAX_DIM`).
-    package static let maximumDimension = 2000
+    /// The widest vectors that pgvector can index: as a `vector` up to 2000 dimensions, above in half precision.
+    package static let maximumDimension = VectorIndexing.widest
 
     /// The script that creates everything that is missing, in one transaction, and changes nothing that is there.
     ///
@@ -34,7 +34,7 @@ package enum StoreSchema {
     ///
     /// - Parameters:
     ///   - schema: The schema to create; see ``SQLIdentifier``.
-    ///   - dimension: The width of the vectors, 1 to 2000.
+    ///   - dimension: The width of the vectors, 1 to 4000.
     ///   - hnsw: m from 2 to 100 and ef_construction from 4 to 1000, at least twice m, as pgvector demands.
     /// - Returns: The text of the script.
     /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
@@ -50,11 +50,11 @@ package enum StoreSchema {
                 fix: "Use m from 2 to 100 and ef_construction from twice m to 1000."
             )
         }
+        let indexing = VectorIndexing(dimension: dimension)
         return [
-            prologue(schema), tables(schema, dimension: dimension), adoption(schema), ledger(schema),
-            vectorSpace(schema),
-            service(schema), embeddingCache(schema), queue(schema), constraints(schema), tenantKeys(schema),
-            indexes(schema, hnsw: hnsw),
+            prologue(schema, indexing), tables(schema, indexing), adoption(schema), ledger(schema),
+            vectorSpace(schema), service(schema), embeddingCache(schema), queue(schema), constraints(schema),
+            tenantKeys(schema), indexes(schema, indexing, hnsw: hnsw),
             rowLevelSecurity(schema), access(schema), "COMMIT;\n",
         ].joined(separator: "\n")
     }
@@ -68,15 +68,14 @@ package enum StoreSchema {
                 .settingInvalid,
                 dimension < 1
                     ? "A vector needs at least one dimension, not \(dimension)."
-                    : "pgvector cannot index \(dimension) dimensions: HNSW on 'vector' ends at \(maximumDimension), "
-                        + "and 'halfvec' is not supported yet.",
+                    : "pgvector cannot index \(dimension) dimensions: HNSW on 'halfvec' ends at \(maximumDimension).",
                 subject: "EMBEDDINGS_DIM",
                 fix: "Use a model with 1 to \(maximumDimension) dimensions."
             )
         }
     }
 
-    private static func prologue(_ schema: SQLIdentifier) -> String {
+    private static func prologue(_ schema: SQLIdentifier, _ indexing: VectorIndexing) -> String {
         """
         -- The vector store of kelter in schema \(schema). Safe to run again.
         BEGIN;
@@ -97,8 +96,8 @@ package enum StoreSchema {
             CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
             SELECT string_to_array(substring(extversion FROM '^[0-9]+(?:\\.[0-9]+)*'), '.')::int[] INTO version
                 FROM pg_extension WHERE extname = 'vector';
-            IF version < ARRAY[0, 5, 0] THEN
-                RAISE EXCEPTION 'PGVECTOR_TOO_OLD: pgvector 0.5.0 or newer is needed for HNSW, this is %',
+            IF version < ARRAY[\(indexing.oldestVersion.map(String.init).joined(separator: ", "))] THEN
+                RAISE EXCEPTION 'PGVECTOR_TOO_OLD: \(indexing.versionDemand), this is %',
                     array_to_string(version, '.') USING ERRCODE = '\(versionState)';
             ELSIF version < ARRAY[0, 8, 4] THEN
                 RAISE WARNING 'pgvector % is older than 0.8.4, which fixed corruption of HNSW indexes: '

@@ -92,9 +92,12 @@ extension Searcher {
     ) throws(DatabaseFailure) -> [RowID] {
         var statement = Statement()
         let conditions = conditions(visibility: visibility, in: &statement)
-        let operation = "e.embedding <=> \(statement.bind(.vector(vector)))::public.vector"
+        let placeholder = statement.bind(.vector(vector))
+        let exact = VectorIndexing.exact("e.embedding", "<=>", placeholder)
         // An expression that is not the index's own, and a tie-breaker, keep the approximate index out.
-        let distance = isExact ? "(\(operation)) + 0" : operation
+        let distance = isExact ? "(\(exact)) + 0" : exact
+        let order =
+            isExact ? distance + ", c.document_id, c.ordinal" : indexing.indexed("e.embedding", "<=>", placeholder)
         return try identifiers(
             """
             SELECT n.chunk_id FROM (
@@ -102,7 +105,7 @@ extension Searcher {
                 FROM \(schema).embeddings e JOIN \(schema).chunks c ON c.id = e.chunk_id
                 JOIN \(schema).documents d ON d.id = c.document_id
                 WHERE \(conditions) AND e.tenant_id = d.tenant_id
-                ORDER BY \(distance) \(isExact ? ", c.document_id, c.ordinal" : "")
+                ORDER BY \(order)
                 LIMIT \(request.effectiveVectorLimit)
             ) n ORDER BY n.distance, n.document_id, n.ordinal
             """,

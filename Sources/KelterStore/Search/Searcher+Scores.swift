@@ -21,7 +21,9 @@ extension Searcher {
         let query = words.anyOf.bind(in: &statement)
         let plain = statement.bind(.text(words.plain))
         let similarity =
-            request.vector.map { "1 - (e.embedding <=> \(statement.bind(.vector($0)))::public.vector)" } ?? "0"
+            request.vector.map {
+                "1 - (" + VectorIndexing.exact("e.embedding", "<=>", statement.bind(.vector($0))) + ")"
+            } ?? "0"
         let rows = try connection.query(
             """
             SELECT c.id, d.id, c.text, d.source, d.hash, d.external_id, d.collection_id, c.ordinal, d.title, c.metadata,

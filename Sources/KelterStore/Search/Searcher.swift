@@ -3,6 +3,8 @@ import KelterModel
 /// Runs one search inside a transaction.
 struct Searcher: Sendable {
     let schema: SQLIdentifier
+    /// How the space's vectors are indexed.
+    let indexing: VectorIndexing
     let request: SearchRequest
     let tenant: Tenant
     /// The model of the request's vector; `nil` when it is not looked at.

@@ -44,6 +44,7 @@ extension Store {
         }
         let searcher = Searcher(
             schema: schema,
+            indexing: VectorIndexing(dimension: configuration.dimension),
             request: request,
             tenant: tenant,
             model: request.vector == nil ? nil : configuration.model

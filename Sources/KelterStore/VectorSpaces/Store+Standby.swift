@@ -52,7 +52,8 @@ extension Store {
     ///
     /// - Parameter space: Model and dimension.
     /// - Throws: ``KelterError`` with ``ErrorCode/maintenanceBusy`` when another model's space stands by, and
-    ///   ``ErrorCode/settingInvalid`` for a dimension that no index can hold.
+    ///   ``ErrorCode/settingInvalid`` for a dimension that no index can hold, or ``ErrorCode/pgvectorTooOld`` for one
+    ///   that this pgvector cannot index.
     package func createStandby(_ space: StandbySpace) async throws(KelterError) {
         if let present = try await standbySpace() {
             guard present != space else { return }
@@ -64,9 +65,11 @@ extension Store {
             )
         }
         try StoreSchema.check(dimension: space.dimension)
+        let indexing = VectorIndexing(dimension: space.dimension)
         let (schema, standby) = (schema, try standbySchema)
         try await reporting { () async throws(DatabaseFailure) in
             try await registryTransaction { connection throws(DatabaseFailure) in
+                try indexing.requireVersion(on: connection)
                 try connection.run(
                     """
                     SELECT pg_advisory_xact_lock(\(StoreSchema.advisoryKey));
@@ -80,12 +83,15 @@ extension Store {
                         CONSTRAINT embeddings_chunk_fk FOREIGN KEY (tenant_id, chunk_id)
                             REFERENCES \(schema).chunks (tenant_id, id) ON DELETE CASCADE
                     );
-                    ALTER TABLE \(standby).embeddings ALTER COLUMN embedding SET STORAGE PLAIN;
+                    ALTER TABLE \(standby).embeddings ALTER COLUMN embedding SET STORAGE \(indexing.storage.name);
                     \(StoreSchema.fingerprint(of: standby))
                     \(StoreSchema.rowLevelSecurity(schemaName: standby.name, tables: ["embeddings"]))
                     \(StoreSchema.access(standby))
                     """
                 )
+                if let workers = indexing.parallelWorkers {
+                    try connection.run("ALTER TABLE \(standby).embeddings SET (parallel_workers = \(workers))")
+                }
                 try connection.execute(
                     "INSERT INTO \(standby).vector_space (model) VALUES ($1) ON CONFLICT DO NOTHING",
                     [.text(space.model)]
