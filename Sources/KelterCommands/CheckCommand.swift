@@ -1,6 +1,8 @@
 import ArgumentParser
+import KelterEmbedding
 import KelterLocal
 import KelterModel
+import KelterPipeline
 import KelterSettings
 import KelterStore
 
@@ -31,6 +33,7 @@ struct CheckCommand: ExecutableCommand {
             if !services.settings.isEndpointConfigured { _ = try await services.embeddings.start() }
             try await services.checkEndpoint()
             add(CheckResult("embedding-endpoint", .ok, "the embedding endpoint answers"))
+            for profile in services.settings.routing.profiles { add(await contract(services, profile)) }
         } catch {
             add(Self.failure("embedding-endpoint", error))
         }
@@ -67,6 +70,63 @@ struct CheckCommand: ExecutableCommand {
         report(await model(store, services.settings.profile.model))
         await checkMigrations(store, report: report)
         await store.close()
+    }
+
+    /// Whether a profile's model is what the profile and its vector space say.
+    private func contract(_ services: Services, _ profile: EmbeddingProfile) async -> CheckResult {
+        let name = "embedding-contract \(profile.name)"
+        do throws(KelterError) {
+            let store = try await services.unverifiedStore(connections: 1, profile: profile)
+            let stages = try await services.stages(of: profile, store: store, for: .answer)
+            let inspection: ContractInspection
+            do throws(KelterError) {
+                inspection = try await ContractInspection(stages, counter: try services.tokenCounter(of: profile))
+            } catch {
+                stages.embeddings.close()
+                await store.close()
+                throw error
+            }
+            stages.embeddings.close()
+            await store.close()
+            return Self.result(name, profile, inspection)
+        } catch {
+            return Self.failure(name, error)
+        }
+    }
+
+    private static func result(
+        _ name: String,
+        _ profile: EmbeddingProfile,
+        _ inspection: ContractInspection
+    ) -> CheckResult {
+        let contract = inspection.contract
+        if let comparison = inspection.comparison, !comparison.isSame() {
+            let similarity = (comparison.similarity * 10_000).rounded() / 10_000
+            return CheckResult(
+                name,
+                .failed,
+                "EMBEDDING_MODEL_DRIFT: \(profile.model) is not the model of fingerprint \(comparison.fingerprint) that "
+                    + "the vectors of \(profile.vectorSpace) are of since \(comparison.since) (similarity \(similarity))",
+                fix: "Point the alias at the model it had, or fill a space for the new one with 'kelter reembed "
+                    + "--accept-drift' and switch with 'kelter vector-space switch'."
+            )
+        }
+        if inspection.truncates {
+            return CheckResult(
+                name,
+                .failed,
+                "EMBEDDING_TRUNCATION: \(profile.model) leaves out the end of texts of \(profile.maximumTokens) tokens",
+                fix: "Lower EMBEDDINGS_MAX_TOKENS (max_tokens of the profile) to what the endpoint reads."
+            )
+        }
+        let fingerprint = inspection.comparison.map { "fingerprint \($0.fingerprint)" } ?? "no vector written yet"
+        return CheckResult(
+            name,
+            .ok,
+            "\(contract.modelName) answers in \(contract.encoding.rawValue) with \(contract.dimension) dimensions, "
+                + "\(contract.returnsUnitVectors ? "unit vectors" : "not normalised"), reads \(profile.maximumTokens) "
+                + "tokens; \(fingerprint)"
+        )
     }
 
     private func model(_ store: Store, _ configured: String) async -> CheckResult {

@@ -54,20 +54,20 @@ struct IngestCommand: ExecutableCommand {
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        let services = try Services(flags: profile.map { ["RAG_DEFAULT_EMBEDDING_PROFILE": $0] } ?? [:])
+        let services = try Services()
         let request = try IngestArguments(self).request()
         if let jobs, jobs < 1 {
             throw KelterError(.usage, "\(jobs) jobs are none.", subject: "--jobs", fix: "Give at least 1.")
         }
-        let stages = try await services.stages()
-        let ingestion = Ingestion(stages: stages, jobs: jobs ?? availableCores())
-        let resumed = try await resumedRequest(request, stages: stages)
+        let catalog = try await services.catalog(for: .batch)
+        let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
+        let resumed = try await resumedRequest(request, store: catalog.standard.store)
         let progress = RunProgress()
         let result = try await ProgressView(terminal: terminal, progress: progress).during { () throws(KelterError) in
             try await ingestion.ingest(resumed, progress: progress)
         }
-        stages.embeddings.close()
-        await stages.store.close()
+        if result.embeddingInputs > 0 { await services.pruneCaches(catalog, tenant: resumed.caller.tenant) }
+        await catalog.close()
         if let report { try writeReport(result, to: report) }
         terminal.print(json: result.json, text: RunReportView(report: result, isPlan: plan).text)
         if let error = result.error { terminal.note(error.description) }
@@ -75,11 +75,11 @@ struct IngestCommand: ExecutableCommand {
     }
 
     /// The request of the run to resume, in place of the command's own inputs and scope.
-    private func resumedRequest(_ request: IngestRequest, stages: Ingestion.Stages) async throws(KelterError)
+    private func resumedRequest(_ request: IngestRequest, store: Store) async throws(KelterError)
         -> IngestRequest
     {
         guard let run = request.resume else { return request }
-        let record = try await stages.store.run(run, tenant: request.caller.tenant)
+        let record = try await store.run(run, tenant: request.caller.tenant)
         guard record.kind == "ingest" else {
             throw KelterError(
                 .runNotFound,

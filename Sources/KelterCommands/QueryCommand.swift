@@ -24,6 +24,9 @@ struct QueryCommand: ExecutableCommand {
     @Option(help: "How many answers at most, from 1 to 10.")
     var topK = 5
 
+    @Option(help: "The embedding profile whose vectors are searched; default: as the routing rules say.")
+    var profile: String?
+
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
@@ -41,12 +44,16 @@ struct QueryCommand: ExecutableCommand {
             tenant: try Tenant(caller.tenant),
             scope: inputs,
             filters: SearchFilters(caseID: caseID),
+            profile: profile,
             hybrid: HybridOptions(topK: topK)
         )
-        let stages = try await services.stages(store: services.store(role: .reader))
-        let findings = try await services.retrieval(stages).find(question)
-        stages.embeddings.close()
-        await stages.store.close()
+        let catalog = try await services.catalog(
+            store: services.store(role: .reader),
+            role: .reader,
+            for: .answer
+        )
+        let findings = try await services.retrieval(catalog).find(question)
+        await catalog.close()
         try findings.requireMatches()
         terminal.print(json: findings.json, text: text(findings))
         return .done

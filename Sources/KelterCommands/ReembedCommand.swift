@@ -43,6 +43,13 @@ struct ReembedCommand: ExecutableCommand {
     @Flag(help: "Begin anew instead of completing an interrupted run.")
     var restart = false
 
+    @Flag(
+        name: .customLong("accept-drift"),
+        help:
+            "The model answers differently under its old name: fill the space that stands by with what it answers now."
+    )
+    var acceptDrift = false
+
     @Option(help: ArgumentHelp("At most so many texts a second, such as 20 or 0.5.", valueName: "texts"))
     var rate: Double?
 
@@ -63,7 +70,7 @@ struct ReembedCommand: ExecutableCommand {
     private func checkOptions() throws(KelterError) {
         let isPlain =
             [model, collection, profile].allSatisfy { $0 == nil } && dimension == nil && rate == nil
-            && inputLimit == nil && !restart
+            && inputLimit == nil && !restart && !acceptDrift
         guard !onlyUnnormalised || isPlain
         else {
             throw KelterError(
@@ -150,7 +157,13 @@ extension ReembedCommand {
         var profile = services.settings.profile
         if let inputLimit { profile.maximumTokens = inputLimit }
         let store = try await current.store(model: services.settings.profile.model)
-        let stages = try await services.stages(store: store)
+        let stages = try await services.stages(of: services.settings.profile, store: store, for: .batch)
+        let contract = try await stages.embeddings.probe()
+        _ = try await store.adoptFingerprint(
+            model: services.settings.profile.model,
+            reference: contract.reference,
+            target: target
+        )
         let work = Reembedding(
             store: store,
             chunker: stages.chunker,
@@ -181,7 +194,8 @@ extension ReembedCommand {
         let store = try await services.store(connections: 1)
         let present = try await store.currentModel() ?? services.settings.profile.model
         await store.close()
-        if present == profile.model, services.settings.profile.dimension == profile.dimension { return .current }
+        let isSame = present == profile.model && services.settings.profile.dimension == profile.dimension
+        if isSame, !acceptDrift { return .current }
         let owner = try await services.unverifiedStore(connections: 1, role: .owner)
         try await owner.createStandby(StandbySpace(model: profile.model, dimension: profile.dimension))
         await owner.close()

@@ -23,8 +23,12 @@ struct RolesCommand: ParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-            let schema = try Services().settings.vectorSchema
-            let sql = try RoleScript.sql(schema: schema)
+            let settings = try Services().settings
+            let schema = settings.profile.vectorSpace
+            let sql = try settings.routing.spaces.map { (space) throws(KelterError) in
+                try RoleScript.sql(schema: space.schema)
+            }
+            .joined(separator: "\n")
             terminal.print(json: .object([("schema", .string(schema)), ("sql", .string(sql))]), text: sql)
             return .done
         }
@@ -45,9 +49,12 @@ struct RolesCommand: ParsableCommand {
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
             let services = try Services(flags: administratorURL.map { ["RAG_OWNER_DATABASE_URL": $0] } ?? [:])
-            let store = try await services.unverifiedStore(connections: 1, role: .owner)
-            try await store.applyRoles()
-            await store.close()
+            for space in services.settings.routing.spaces {
+                let profile = services.settings.routing.profiles.first { $0.vectorSpace == space.schema }
+                let store = try await services.unverifiedStore(connections: 1, role: .owner, profile: profile)
+                try await store.applyRoles()
+                await store.close()
+            }
             terminal.print(
                 json: .object([
                     ("roles", .array(DatabaseRole.allCases.map { .string($0.rawValue) })), ("applied", .bool(true)),

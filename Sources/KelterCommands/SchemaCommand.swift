@@ -12,17 +12,36 @@ struct SchemaCommand: ParsableCommand {
 
     /// What both commands take.
     struct Target: ParsableArguments {
-        @Option(help: "The schema of the vector space; default: RAG_VECTOR_SCHEMA.")
+        @Option(help: "The schema of the vector space; default: those of all profiles.")
         var schema: String?
 
-        @Option(help: "The width of its vectors; default: EMBEDDINGS_DIM.")
+        @Option(help: "The width of its vectors; default: as its profile says, else EMBEDDINGS_DIM.")
         var dimension: Int?
 
-        var flags: [String: String] {
-            var flags: [String: String] = [:]
-            if let schema { flags["RAG_VECTOR_SCHEMA"] = schema }
-            if let dimension { flags["EMBEDDINGS_DIM"] = String(dimension) }
-            return flags
+        /// Profiles that stand for the spaces asked for, each with one of them.
+        func spaces(_ settings: Settings) throws(KelterError) -> [EmbeddingProfile] {
+            var profiles: [EmbeddingProfile] = []
+            for space in settings.routing.spaces where schema == nil || schema == space.schema {
+                var profile = settings.profile
+                (profile.vectorSpace, profile.dimension) = (space.schema, dimension ?? space.dimension)
+                profiles.append(profile)
+            }
+            guard schema != nil || dimension == nil || profiles.count == 1 else {
+                throw KelterError(
+                    .usage,
+                    "There are several vector spaces.",
+                    subject: "--dimension",
+                    fix: "Name one with --schema."
+                )
+            }
+            if profiles.isEmpty, let schema {
+                try checkSchema(schema)
+                var profile = settings.profile
+                profile.vectorSpace = schema
+                if let dimension { profile.dimension = dimension }
+                profiles = [profile]
+            }
+            return profiles
         }
     }
 
@@ -35,17 +54,16 @@ struct SchemaCommand: ParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-            let services = try Services(flags: target.flags)
-            let settings = services.settings
-            let sql = try StoreSchema.sql(
-                schema: settings.vectorSchema,
-                dimension: settings.profile.dimension,
-                hnsw: services.hnsw
-            )
+            let services = try Services()
+            let spaces = try target.spaces(services.settings)
+            let sql = try spaces.map { (space) throws(KelterError) in
+                try StoreSchema.sql(schema: space.vectorSpace, dimension: space.dimension, hnsw: services.hnsw)
+            }
+            .joined(separator: "\n")
             terminal.print(
                 json: .object([
-                    ("schema", .string(settings.vectorSchema)), ("dimension", .int(settings.profile.dimension)),
-                    ("sql", .string(sql)),
+                    ("schema", .string(spaces[0].vectorSpace)), ("dimension", .int(spaces[0].dimension)),
+                    ("schemas", .array(spaces.map { .string($0.vectorSpace) })), ("sql", .string(sql)),
                 ]),
                 text: sql
             )
@@ -60,19 +78,26 @@ struct SchemaCommand: ParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-            let services = try Services(flags: target.flags)
-            let settings = services.settings
-            let store = try await services.unverifiedStore(role: .owner)
-            for warning in try await store.applySchema(hnsw: services.hnsw) { terminal.note("warning: \(warning)") }
-            let server = try await store.serverInfo()
-            await store.close()
+            let services = try Services()
+            let spaces = try target.spaces(services.settings)
+            var pgvector: String?
+            for space in spaces {
+                let store = try await services.unverifiedStore(role: .owner, profile: space)
+                for warning in try await store.applySchema(hnsw: services.hnsw) { terminal.note("warning: \(warning)") }
+                pgvector = try await store.serverInfo().pgvector
+                await store.close()
+            }
             terminal.print(
                 json: .object([
-                    ("schema", .string(settings.vectorSchema)), ("dimension", .int(settings.profile.dimension)),
-                    ("pgvector", .optional(server.pgvector)), ("applied", .bool(true)),
+                    ("schema", .string(spaces[0].vectorSpace)), ("dimension", .int(spaces[0].dimension)),
+                    ("schemas", .array(spaces.map { .string($0.vectorSpace) })), ("pgvector", .optional(pgvector)),
+                    ("applied", .bool(true)),
                 ]),
-                text: "Schema \(settings.vectorSchema) is in place with vector(\(settings.profile.dimension)), "
-                    + "pgvector \(server.pgvector ?? "unknown")."
+                text: spaces.map {
+                    "Schema \($0.vectorSpace) is in place with vector(\($0.dimension)), "
+                        + "pgvector \(pgvector ?? "unknown")."
+                }
+                .joined(separator: "\n")
             )
             return .done
         }

@@ -101,7 +101,7 @@ struct RunningServer {
     private let workers: [RunWorker]
     /// The database, also for whoever wants to look at what the service has done.
     let store: Store
-    private let stages: Ingestion.Stages
+    private let catalog: StageCatalog
     private let housekeeping: HousekeepingService
 
     /// Opens the database and prepares everything; nothing listens yet.
@@ -123,15 +123,15 @@ struct RunningServer {
                 fix: "Create one with `kelter api-key create --schema S --label L`, or listen on 127.0.0.1."
             )
         }
-        stages = try await services.stages(store: store)
+        catalog = try await services.catalog(store: store, for: .answer)
         let workerLogger = logger
         let events = EventRelay()
-        let made = try await services.workers(count, lease: lease, stages: stages) { event in
+        let made = try await services.workers(count, lease: lease, catalog: catalog) { event in
             log(event, to: workerLogger)
             events.send(event)
         }
         workers = made.workers
-        let queryIngestion = Ingestion(stages: stages, jobs: 1)
+        let queryIngestion = Ingestion(catalog: catalog, jobs: 1)
         let metrics = ServiceMetrics(
             sources: .init(store: store, ingestions: made.ingestions + [queryIngestion])
         )
@@ -141,9 +141,9 @@ struct RunningServer {
             parts: .init(
                 store: store,
                 objects: services.objects,
-                retrieval: try services.retrieval(stages),
+                retrieval: try services.retrieval(catalog),
                 workers: made.workers,
-                healthChecks: Self.healthChecks(services, store: store, stages: stages),
+                healthChecks: Self.healthChecks(services, store: store),
                 metrics: metrics,
                 logger: logger
             )
@@ -159,14 +159,12 @@ struct RunningServer {
 
     /// Ends connections once the services have ended.
     func close() async {
-        stages.embeddings.close()
-        await store.close()
+        await catalog.close()
     }
 
     private static func healthChecks(
         _ services: Services,
-        store: Store,
-        stages: Ingestion.Stages
+        store: Store
     ) -> [HealthCheck] {
         let objects = services.objects
         return [

@@ -54,8 +54,11 @@ extension Services {
         let key = settings.endpointKey.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? []
         let reply: HTTPExchange.Reply
         do throws(KelterError) {
-            reply = try await HTTPExchange("GET", base + "/models", headers: key, timeout: .seconds(2)).send()
+            var exchange = HTTPExchange("GET", base + "/models", headers: key, timeout: .seconds(2))
+            exchange.security = security
+            reply = try await exchange.send()
         } catch {
+            guard error.code != .settingInvalid else { throw error }
             throw KelterError(.embeddingUnreachable, error.message, subject: "LITELLM_BASE_URL", fix: error.fix)
         }
         guard reply.status != 401, reply.status != 403 else {
@@ -81,22 +84,21 @@ extension Services {
     /// - Parameters:
     ///   - count: How many.
     ///   - lease: For how long a run stays with a worker that has fallen silent.
-    ///   - stages: The tools they share.
+    ///   - catalog: The stages they share.
     ///   - report: Told of what they do.
     /// - Returns: The workers and their pipelines.
     /// - Throws: ``KelterError`` of the endpoint.
     func workers(
         _ count: Int,
         lease: Duration,
-        stages: Ingestion.Stages,
+        catalog: StageCatalog,
         report: @escaping @Sendable (RunWorker.Event) -> Void
     ) async throws(KelterError) -> (workers: [RunWorker], ingestions: [Ingestion]) {
         var workers: [RunWorker] = []
         var ingestions: [Ingestion] = []
         for index in 0..<count {
-            var own = stages
-            own.embeddings = try await embeddingClient()
-            let ingestion = Ingestion(stages: own, jobs: availableCores())
+            let own = catalog.standard.replacing(try await embeddingClient(of: settings.profile, for: .batch))
+            let ingestion = Ingestion(catalog: catalog.replacing(own), jobs: availableCores())
             ingestions.append(ingestion)
             workers.append(
                 RunWorker(

@@ -18,10 +18,13 @@ struct Services: Sendable {
     /// - Throws: ``KelterError`` of a setting or the file.
     init(flags: [String: String] = [:]) throws(KelterError) {
         let environment = currentEnvironment()
+        let file = try Self.configurationFile(environment["KELTER_CONFIG"])
+        let routing = try Settings.routingPath(flags: flags, environment: environment, file: file)
         settings = try Settings(
             flags: flags,
             environment: environment,
-            file: try Self.configurationFile(environment["KELTER_CONFIG"])
+            file: file,
+            routing: try Self.file(routing.path, mustExist: routing.isNamed)
         )
         paths = LocalPaths(environment: environment)
     }
@@ -29,7 +32,11 @@ struct Services: Sendable {
     /// `KELTER_CONFIG`, which must exist, or `Config/kelter.yaml` below the working directory, which need not.
     private static func configurationFile(_ named: String?) throws(KelterError) -> (text: String, path: String)? {
         let path = named.flatMap { $0.isEmpty ? nil : $0 } ?? "Config/kelter.yaml"
-        guard named != nil || access(path, F_OK) == 0 else { return nil }
+        return try file(path, mustExist: named != nil)
+    }
+
+    private static func file(_ path: String, mustExist: Bool) throws(KelterError) -> (text: String, path: String)? {
+        guard mustExist || access(path, F_OK) == 0 else { return nil }
         let limit = 1 << 20
         let bytes: [UInt8]
         do throws(KelterError) {
@@ -52,14 +59,19 @@ struct Services: Sendable {
     ///   - connections: Connections at most.
     ///   - role: As whom to connect.
     ///   - model: The model of the vectors to be written; default: that of the profile.
+    ///   - profile: The profile whose vector space it is; default: the default profile.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server or the schema.
     func store(
         connections: Int = 4,
         role: DatabaseRole = .application,
-        model: String? = nil
+        model: String? = nil,
+        profile: EmbeddingProfile? = nil
     ) async throws(KelterError) -> Store {
-        let store = try await unverifiedStore(connections: connections, role: role, model: model)
+        func open() async throws(KelterError) -> Store {
+            try await unverifiedStore(connections: connections, role: role, model: model, profile: profile)
+        }
+        let store = try await open()
         do throws(KelterError) {
             try await store.verifySchema()
             return store
@@ -71,7 +83,7 @@ struct Services: Sendable {
             }
         }
         try await provisionEmbeddedServer()
-        let provisioned = try await unverifiedStore(connections: connections, role: role, model: model)
+        let provisioned = try await open()
         try await provisioned.verifySchema()
         return provisioned
     }
@@ -87,11 +99,14 @@ struct Services: Sendable {
     ///
     /// - Throws: ``KelterError`` of the server.
     func provisionEmbeddedServer() async throws(KelterError) {
-        let owner = try await unverifiedStore(connections: 1, role: .owner)
-        try await owner.applyRoles()
-        try await owner.applySchema(hnsw: hnsw)
-        try await registerDefaultTenants(in: owner)
-        await owner.close()
+        for space in settings.routing.spaces {
+            let profile = settings.routing.profiles.first { $0.vectorSpace == space.schema }
+            let owner = try await unverifiedStore(connections: 1, role: .owner, profile: profile)
+            try await owner.applyRoles()
+            try await owner.applySchema(hnsw: hnsw)
+            if space.schema == settings.profile.vectorSpace { try await registerDefaultTenants(in: owner) }
+            await owner.close()
+        }
     }
 
     /// The database as it is.
@@ -100,19 +115,23 @@ struct Services: Sendable {
     ///   - connections: Connections at most.
     ///   - role: As whom to connect: which of the configured addresses, or which of the embedded server's roles.
     ///   - model: The model of the vectors to be written; default: that of the profile.
+    ///   - profile: The profile whose vector space it is; default: the default profile.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server.
     func unverifiedStore(
         connections: Int = 4,
         role: DatabaseRole = .application,
-        model: String? = nil
+        model: String? = nil,
+        profile: EmbeddingProfile? = nil
     ) async throws(KelterError) -> Store {
-        try Store(
+        let profile = profile ?? settings.profile
+        return try Store(
             configuration: StoreConfiguration(
                 url: try await databaseURL(for: role),
-                schema: settings.vectorSchema,
-                dimension: settings.profile.dimension,
-                model: model ?? settings.profile.model,
+                schema: profile.vectorSpace,
+                ledgerSchema: settings.profile.vectorSpace,
+                dimension: profile.dimension,
+                model: model ?? profile.model,
                 poolSize: connections,
                 statementTimeout: settings.statementTimeout,
                 attempts: settings.retryAttempts,
@@ -143,35 +162,82 @@ struct Services: Sendable {
         StoreSchema.HNSW(m: settings.index.m, efConstruction: settings.index.efConstruction)
     }
 
-    /// All stages of the pipeline.
+    /// The stages of all profiles; those of others than the default one are opened when they are needed.
     ///
+    /// - Parameters:
+    ///   - given: The database of the default profile; default: opened as the application.
+    ///   - role: As whom the databases of other profiles are opened.
+    ///   - use: What the endpoint is asked for.
+    /// - Returns: The stages.
+    /// - Throws: ``KelterError`` of a service or of the default profile.
+    func catalog(
+        store given: Store? = nil,
+        role: DatabaseRole = .application,
+        for use: EndpointUse
+    ) async throws(KelterError) -> StageCatalog {
+        let services = self
+        let connections = given?.configuration.poolSize ?? 4
+        return StageCatalog(
+            routing: settings.routing,
+            standard: try await stages(of: settings.profile, store: given, for: use)
+        ) { (profile) throws(KelterError) in
+            let store = try await services.store(connections: connections, role: role, profile: profile)
+            return try await services.stages(of: profile, store: store, for: use)
+        }
+    }
+
+    /// All stages of the pipeline for one profile.
+    ///
+    /// - Parameters:
+    ///   - profile: The profile.
+    ///   - given: Its database; default: opened as the application.
+    ///   - use: What the endpoint is asked for.
+    /// - Returns: The stages.
     /// - Throws: ``KelterError`` of a service or of the profile.
-    func stages(store given: Store? = nil) async throws(KelterError) -> Ingestion.Stages {
+    func stages(
+        of profile: EmbeddingProfile,
+        store given: Store? = nil,
+        for use: EndpointUse
+    ) async throws(KelterError) -> Ingestion.Stages {
         let store: Store
-        if let given { store = given } else { store = try await self.store() }
-        let profile = settings.profile
-        let client = try await embeddingClient()
-        let counter = try Tokenizers.make(
+        if let given { store = given } else { store = try await self.store(profile: profile) }
+        let client = try await embeddingClient(of: profile, for: use)
+        return Ingestion.Stages(
+            parser: DocumentParser(),
+            chunker: try Chunker(profile: profile, tokenCounter: try tokenCounter(of: profile)),
+            embeddings: client,
+            store: store,
+            profile: profile,
+            usesCache: settings.embedding.usesCache
+        )
+    }
+
+    /// Counts tokens as a profile's model does.
+    ///
+    /// - Throws: ``KelterError`` of the tokenizer's file.
+    func tokenCounter(of profile: EmbeddingProfile) throws(KelterError) -> any TokenCounter {
+        try Tokenizers.make(
             profile.tokenizer,
             files: .init(weights: paths.embeddingWeights, directory: paths.tokenizers)
         )
-        return Ingestion.Stages(
-            parser: DocumentParser(),
-            chunker: try Chunker(profile: profile, tokenCounter: counter),
-            embeddings: client,
-            store: store,
-            profile: profile
-        )
     }
+}
+
+/// What the endpoint is asked for.
+enum EndpointUse {
+    /// Somebody waits for the answer.
+    case answer
+    /// A batch that goes on for long, and waits for an endpoint that is away.
+    case batch
 }
 
 extension Services {
     /// The search with the settings' weights, and with answers when there is a chat model.
     ///
     /// - Throws: ``KelterError`` of the endpoint's address or key.
-    func retrieval(_ stages: Ingestion.Stages) throws(KelterError) -> Retrieval {
+    func retrieval(_ catalog: StageCatalog) throws(KelterError) -> Retrieval {
         Retrieval(
-            stages: stages,
+            catalog: catalog,
             weights: Retrieval.Weights(
                 alpha: settings.search.alpha,
                 minimumSimilarity: settings.search.minimumSimilarity,
@@ -185,40 +251,65 @@ extension Services {
 
     private func chatClient() throws(KelterError) -> ChatClient? {
         guard let model = settings.chatModel, let baseURL = settings.endpointBaseURL else { return nil }
-        return try ChatClient(
-            ChatEndpoint(
-                baseURL: baseURL,
-                apiKey: settings.endpointKey,
-                model: model,
-                // A model writes more slowly than it embeds.
-                timeout: max(settings.timeout, .seconds(60)),
-                retryAttempts: settings.retryAttempts,
-                retryBaseDelay: settings.retryBaseDelay
-            )
+        var endpoint = ChatEndpoint(
+            baseURL: baseURL,
+            apiKey: settings.endpointKey,
+            model: model,
+            // A model writes more slowly than it embeds.
+            timeout: max(settings.timeout, .seconds(60)),
+            retryAttempts: settings.retryAttempts,
+            retryBaseDelay: settings.retryBaseDelay
         )
+        endpoint.security = security
+        return try ChatClient(endpoint)
     }
 
     /// A client of its own for whoever is to be served apart from others, with figures of its own.
     ///
+    /// - Parameters:
+    ///   - profile: Whose model is asked.
+    ///   - use: What for.
+    /// - Returns: The client.
     /// - Throws: ``KelterError`` of the endpoint.
-    func embeddingClient() async throws(KelterError) -> EmbeddingClient {
+    func embeddingClient(
+        of profile: EmbeddingProfile,
+        for use: EndpointUse
+    ) async throws(KelterError) -> EmbeddingClient {
         try EmbeddingClient(
-            endpoint: try await endpoint(),
-            model: settings.profile.model,
-            dimension: settings.profile.dimension
+            endpoint: try await endpoint(of: profile, for: use),
+            model: profile.model,
+            dimension: profile.dimension
+        )
+    }
+
+    /// How connections to the configured endpoint are made.
+    var security: ConnectionSecurity {
+        ConnectionSecurity(
+            caFile: settings.endpoint.caFile,
+            clientCertificateFile: settings.endpoint.clientCertificateFile,
+            clientKeyFile: settings.endpoint.clientKeyFile
         )
     }
 
     /// The configured endpoint, or the embedded one, which is started when it does not run.
-    private func endpoint() async throws(KelterError) -> EmbeddingEndpoint {
+    private func endpoint(
+        of profile: EmbeddingProfile,
+        for use: EndpointUse
+    ) async throws(KelterError) -> EmbeddingEndpoint {
         var endpoint = EmbeddingEndpoint(
             baseURL: settings.endpointBaseURL ?? "",
             apiKey: settings.endpointKey,
             timeout: settings.timeout,
-            maximumInputs: settings.batchSize,
+            maximumInputs: profile.maximumInputs,
+            maximumTokensPerRequest: profile.maximumTokensPerRequest,
+            fallbackModel: profile.fallbackModel,
+            countsTokensExactly: profile.tokenizer != .bytes,
+            requestsInFlight: settings.embedding.requestsInFlight,
             retryAttempts: settings.retryAttempts,
-            retryBaseDelay: settings.retryBaseDelay
+            retryBaseDelay: settings.retryBaseDelay,
+            outagePatience: use == .batch ? settings.embedding.outagePatience : .zero
         )
+        endpoint.security = security
         guard !settings.isEndpointConfigured else { return endpoint }
         guard let baseURL = try await embeddings.start().baseURL else {
             throw KelterError(
@@ -231,7 +322,8 @@ extension Services {
         endpoint.baseURL = baseURL
         // It computes a few texts a second on this machine's cores: small requests keep the progress moving, and one
         // that waits for others is not late.
-        endpoint.maximumInputs = min(settings.batchSize, 8)
+        endpoint.maximumInputs = min(profile.maximumInputs, 8)
+        endpoint.requestsInFlight = min(settings.embedding.requestsInFlight, 4)
         endpoint.timeout = max(settings.timeout, .seconds(120))
         return endpoint
     }

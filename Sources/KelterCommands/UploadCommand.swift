@@ -32,7 +32,7 @@ struct UploadCommand: ExecutableCommand {
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        let services = try Services(flags: profile.map { ["RAG_DEFAULT_EMBEDDING_PROFILE": $0] } ?? [:])
+        let services = try Services()
         let inputs = try scope.inputs()
         _ = try CollectionScope.resolve(inputs)
         try checkSchema(caller.schema)
@@ -40,13 +40,13 @@ struct UploadCommand: ExecutableCommand {
             caller: Caller(tenant: try Tenant(caller.tenant), caseID: try CaseID(caller.caseID), scope: inputs),
             path: try resolvedPath(file),
             metadataPath: meta,
-            externalID: try externalID.map { (text) throws(KelterError) in try checkedExternalID(text) }
+            externalID: try externalID.map { (text) throws(KelterError) in try checkedExternalID(text) },
+            profile: profile
         )
         try refuseDirectory(request.path)
-        let stages = try await services.stages()
-        let report = try await Ingestion(stages: stages, jobs: 1).upload(request, objects: services.objects)
-        stages.embeddings.close()
-        await stages.store.close()
+        let catalog = try await services.catalog(for: .answer)
+        let report = try await Ingestion(catalog: catalog, jobs: 1).upload(request, objects: services.objects)
+        await catalog.close()
         terminal.print(json: report.json, text: text(report))
         if let error = report.error {
             terminal.note(error.description)

@@ -41,12 +41,11 @@ struct WorkerCommand: ExecutableCommand {
         let services = try Services()
         let logger = try logging.logger("kelter.worker")
         let store = try await services.serviceStore(connections: 2 + 2 * workers)
-        let stages = try await services.stages(store: store)
-        let made = try await services.workers(workers, lease: .seconds(lease), stages: stages) { log($0, to: logger) }
+        let catalog = try await services.catalog(store: store, for: .batch)
+        let made = try await services.workers(workers, lease: .seconds(lease), catalog: catalog) { log($0, to: logger) }
         terminal.note("Waiting for runs. Ctrl-C ends the worker.")
         try await runUntilSignalled(made.workers.map { WorkerService($0) }, logger: logger)
-        stages.embeddings.close()
-        await store.close()
+        await catalog.close()
         if terminal.isJSON { terminal.print(JSONValue.object([("stopped", .bool(true))]).compactText) }
         return .done
     }

@@ -61,7 +61,7 @@ package final class HTTPService: Sendable {
         healthChecks = parts.healthChecks
         metrics = parts.metrics
         logger = parts.logger
-        intake = Intake(store: store, objects: objects, io: io, profile: retrieval.profileName)
+        intake = Intake(store: store, objects: objects, io: io, retrieval: retrieval)
         let directory = TenantDirectory(store: store)
         authenticator = Authenticator(store: store, directory: directory, internalKeys: configuration.internalKeys)
         admission = Admission(

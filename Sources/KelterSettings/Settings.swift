@@ -41,6 +41,8 @@ package struct Settings: Sendable {
     package let statementTimeout: Duration
     /// The profile `standard` of the settings `EMBEDDINGS_…`, those of the routing file, and its rules.
     package let routing: Routing
+    /// `EMBEDDINGS_REQUESTS_IN_FLIGHT`, `EMBEDDINGS_OUTAGE_PATIENCE_SECONDS`, `EMBEDDINGS_CACHE…`.
+    package let embedding: EmbeddingSettings
     /// `RAG_INDEX_KIND`, `RAG_HNSW_…`, `RAG_IVF_…`.
     package let index: IndexSettings
     /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
@@ -113,6 +115,7 @@ extension Settings {
         statementTimeout = .milliseconds(
             try reader.integer("RAG_STATEMENT_TIMEOUT_MS", builtIn: 15_000, in: 100...86_400_000)
         )
+        embedding = try EmbeddingSettings(&reader)
         index = try IndexSettings(&reader)
         search = SearchSettings(
             alpha: try reader.number("RAG_HYBRID_ALPHA", builtIn: 0.7, in: 0...1),

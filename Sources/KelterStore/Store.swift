@@ -12,6 +12,7 @@ package final class Store: Sendable {
     /// Host and database, without a password.
     package let place: String
     let schema: SQLIdentifier
+    let ledgerSchema: SQLIdentifier
     let pool: ConnectionPool
     private let isVerified = Mutex(false)
 
@@ -22,6 +23,7 @@ package final class Store: Sendable {
         self.configuration = configuration
         place = try ServerAddress(configuration.url).description
         schema = try SQLIdentifier(schema: configuration.schema)
+        ledgerSchema = try SQLIdentifier(schema: configuration.ledgerSchema ?? configuration.schema)
         pool = ConnectionPool(configuration: configuration)
     }
 

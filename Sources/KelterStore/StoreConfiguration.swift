@@ -6,6 +6,10 @@ package struct StoreConfiguration: Sendable {
     ///
     /// Default `rag`.
     package var schema: String
+    /// The schema with the ledger of runs, which a run that fills several spaces has one of.
+    ///
+    /// Default `nil`: that of ``schema``.
+    package var ledgerSchema: String?
     /// The width of the vectors.
     package var dimension: Int
     /// The model whose vectors are written and searched; the first write stamps it on the vector space, and no other is
@@ -33,6 +37,7 @@ package struct StoreConfiguration: Sendable {
     package init(
         url: String,
         schema: String = "rag",
+        ledgerSchema: String? = nil,
         dimension: Int,
         model: String? = nil,
         poolSize: Int = 4,
@@ -42,6 +47,7 @@ package struct StoreConfiguration: Sendable {
     ) {
         self.url = url
         self.schema = schema
+        self.ledgerSchema = ledgerSchema
         self.dimension = dimension
         self.model = model
         self.poolSize = poolSize

@@ -29,11 +29,46 @@ struct RunReportView {
                 "  \(stored) stored; \(report.embeddingInputs) texts sent in \(report.embeddingRequests) requests, "
                     + "\(report.cacheHits) vectors reused"
             )
+            lines += report.costs.flatMap(endpoint)
             lines.append("  totals \(report.isBalanced ? "add up" : "DO NOT ADD UP")")
         }
         lines += problems("failed", report.failures) { [$0.externalID, $0.code, $0.detail] }
         lines += problems("skipped", report.skipped) { [$0.externalID, $0.code] }
         return lines.joined(separator: "\n")
+    }
+
+    /// What there is to say of an endpoint beyond the usual.
+    private func endpoint(_ costs: EmbeddingCosts) -> [String] {
+        var lines: [String] = []
+        if let price = costs.price, let saved = costs.priceSaved {
+            lines.append(
+                "  \(costs.profile): \(costs.tokens) tokens cost \(amount(price)); the cache saved \(costs.tokensSaved) "
+                    + "tokens, \(amount(saved))"
+            )
+        }
+        if costs.throttles > 0 {
+            lines.append(
+                "  \(costs.profile): throttled \(costs.throttles) times, \(spoken(costs.throttledTime)) lost to it"
+            )
+        }
+        if costs.outages > 0 { lines.append("  \(costs.profile): the endpoint was away \(costs.outages) times") }
+        if costs.fallbackInputs > 0 {
+            lines.append("  \(costs.profile): \(costs.fallbackInputs) texts embedded by the fallback model")
+        }
+        if costs.suspectedTruncations > 0 {
+            lines.append(
+                "  warning: EMBEDDING_TRUNCATION: \(costs.model) says it has read \(costs.truncatedTokens) tokens fewer "
+                    + "than it was sent in \(costs.suspectedTruncations) requests; see 'kelter check'"
+            )
+        }
+        if costs.uncached > 0 { lines.append("  \(costs.uncached) vectors could not be entered in the cache") }
+        return lines
+    }
+
+    /// A price with as many decimals as small amounts need.
+    private func amount(_ value: Double) -> String {
+        let digits = value >= 100 ? 100.0 : 1_000_000.0
+        return "\((value * digits).rounded() / digits)"
     }
 
     /// A list of at most twenty; `--json` and `--report` have all of them.

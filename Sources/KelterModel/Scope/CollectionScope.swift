@@ -18,6 +18,11 @@ package struct CollectionScope: Equatable, Sendable {
     /// The scope of a request without any collection.
     package static let none = CollectionScope(collections: [], origin: .none, ignored: [])
 
+    /// The part of the scope that is one or some of its targets.
+    package func only(_ targets: [CollectionID?]) -> CollectionScope {
+        CollectionScope(collections: targets.compactMap { $0 }, origin: origin, ignored: ignored)
+    }
+
     /// The database scopes an item is written to: one `NULL`, or one per collection.
     package var targets: [CollectionID?] {
         collections.isEmpty ? [nil] : collections

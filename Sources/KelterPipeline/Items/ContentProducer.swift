@@ -1,5 +1,4 @@
 import KelterChunking
-import KelterEmbedding
 import KelterHashing
 import KelterModel
 import KelterParsing
@@ -21,7 +20,7 @@ struct ContentProducer: Sendable {
     let profile: EmbeddingProfile
     let parser: DocumentParser
     let chunker: Chunker
-    let embeddings: EmbeddingClient
+    let source: EmbeddingSource
     let store: Store
     let io: IOThreads
     /// How many documents are parsed at a time.
@@ -69,10 +68,16 @@ struct ContentProducer: Sendable {
         content.reused = prepared.chunks.count - missing.count
         var vectors: [UnitVector?] = hashes.map { known[$0].map { .unit($0) } }
         if !missing.isEmpty {
-            let inputs = missing.map {
-                EmbeddingInput(text: prepared.chunks[$0].embeddedText, tokens: prepared.chunks[$0].tokens)
+            let texts = missing.map {
+                EmbeddingSource.Text(
+                    text: prepared.chunks[$0].embeddedText,
+                    tokens: prepared.chunks[$0].tokens,
+                    hash: hashes[$0]
+                )
             }
-            for (index, vector) in zip(missing, try await embeddings.embed(inputs)) { vectors[index] = vector }
+            let answer = try await source.vectors(for: texts, tenant: tenant)
+            content.reused += answer.cached
+            for (index, vector) in zip(missing, answer.vectors) { vectors[index] = vector }
         }
         content.chunks = zip(prepared.chunks.indices, prepared.chunks).map { index, chunk in
             StoredChunk(

@@ -10,7 +10,9 @@ package struct IngestItem: Sendable {
     /// The batch root, or `nil` for a single upload.
     package let root: String?
     package let sidecar: Sidecar
+    /// The scopes that share the item's profile.
     package let scope: CollectionScope
+    package let profile: EmbeddingProfile
     package let caseID: CaseID
     package let content: FileContent
     /// SHA-256 of the metadata as stored: tells `updated` from `unchanged`.
@@ -18,6 +20,31 @@ package struct IngestItem: Sendable {
     /// The identifiers promised to documents that may have to be made, by scope; `nil` and an empty list leave the choice
     /// to the write.
     package var documentIDs: [RowID?] = []
+
+    /// Divides an item by the profiles of its scopes, most often into one part.
+    ///
+    /// - Parameters:
+    ///   - item: Makes the part of one profile.
+    ///   - scope: All its scopes.
+    ///   - profile: The profile of a scope.
+    /// - Returns: The parts in the order of their first scopes.
+    /// - Throws: What `profile` throws.
+    static func parts(
+        of scope: CollectionScope,
+        profile: (CollectionID?) throws(KelterError) -> EmbeddingProfile,
+        item: (CollectionScope, EmbeddingProfile) -> IngestItem
+    ) throws(KelterError) -> [IngestItem] {
+        var parts: [(profile: EmbeddingProfile, targets: [CollectionID?])] = []
+        for target in scope.targets {
+            let profile = try profile(target)
+            if let index = parts.firstIndex(where: { $0.profile.name == profile.name }) {
+                parts[index].targets.append(target)
+            } else {
+                parts.append((profile, [target]))
+            }
+        }
+        return parts.map { item(scope.only($0.targets), $0.profile) }
+    }
 
     /// The digest that tells `updated` from `unchanged`.
     ///
@@ -56,33 +83,51 @@ struct ItemReader: Sendable {
     static let keepUpTo = 1 << 16
 
     let caller: Caller
+    let routing: Routing
+    /// The profile that the caller names, which beats that of the metadata and the rules.
+    let profileName: String?
     let naming: Naming
     /// A sidecar that takes the place of the file's own.
     let metadataPath: String?
     let maximumBytes: Int
 
-    func read(_ file: FoundFile) -> Result<IngestItem, ItemFailure> {
+    /// Reads a file: one item for each profile that its scopes are routed to.
+    func read(_ file: FoundFile) -> Result<[IngestItem], ItemFailure> {
         do throws(KelterError) {
-            return .success(try item(file))
+            return .success(try items(file))
         } catch {
             return .failure(ItemFailure(externalID: file.relativePath, error: error.about(file.relativePath)))
         }
     }
 
-    private func item(_ file: FoundFile) throws(KelterError) -> IngestItem {
+    private func items(_ file: FoundFile) throws(KelterError) -> [IngestItem] {
         let sidecar = try sidecar(of: file)
         let scope = try CollectionScope.resolve(caller.inputs(with: sidecar))
         let content = try readFile(file.path, keepUpTo: Self.keepUpTo, maximum: maximumBytes)
         let caseID = sidecar.caseID ?? caller.caseID
-        return IngestItem(
-            externalID: try externalID(file, sidecar, size: content.size),
-            file: file,
-            root: root,
-            sidecar: sidecar,
-            scope: scope,
-            caseID: caseID,
-            content: content,
-            metadataHash: try IngestItem.metadataHash(sidecar, caseID)
+        let externalID = try externalID(file, sidecar, size: content.size)
+        let metadataHash = try IngestItem.metadataHash(sidecar, caseID)
+        return try IngestItem.parts(
+            of: scope,
+            profile: { (collection) throws(KelterError) in
+                try routing.profile(
+                    for: RouteKeys(tenant: caller.tenant, collection: collection, sidecar: sidecar),
+                    named: profileName ?? sidecar.embeddingProfile
+                )
+            },
+            item: { scope, profile in
+                IngestItem(
+                    externalID: externalID,
+                    file: file,
+                    root: root,
+                    sidecar: sidecar,
+                    scope: scope,
+                    profile: profile,
+                    caseID: caseID,
+                    content: content,
+                    metadataHash: metadataHash
+                )
+            }
         )
     }
 

@@ -21,6 +21,8 @@ package struct IngestRequest: Sendable {
     /// Files and directories.
     package var inputs: [String]
     package var filter: GlobFilter
+    /// The embedding profile of all items; `nil` leaves it to their metadata and the routing rules.
+    package var profile: String?
     /// Whether sources that are gone are deleted.
     package var sync: Bool
     /// The share of the batch root's sources, from 0 to 1, above which `sync` refuses.
@@ -36,6 +38,7 @@ package struct IngestRequest: Sendable {
         caller: Caller,
         inputs: [String],
         filter: GlobFilter = GlobFilter(),
+        profile: String? = nil,
         sync: Bool = false,
         maximumDeletedShare: Double = 0.1,
         plan: Bool = false,
@@ -45,6 +48,7 @@ package struct IngestRequest: Sendable {
         self.caller = caller
         self.inputs = inputs
         self.filter = filter
+        self.profile = profile
         self.sync = sync
         self.maximumDeletedShare = maximumDeletedShare
         self.plan = plan

@@ -17,6 +17,8 @@ package struct Question: Sendable {
     ///
     /// Default no.
     package var maySeeDeleted: Bool
+    /// The embedding profile whose vector space is asked; `nil` leaves it to the routing rules.
+    package var profile: String?
     /// How to search, as far as the caller says.
     package var hybrid: HybridOptions
 
@@ -27,6 +29,7 @@ package struct Question: Sendable {
         filters: SearchFilters = SearchFilters(),
         visibility: SearchVisibility = .active,
         maySeeDeleted: Bool = false,
+        profile: String? = nil,
         hybrid: HybridOptions = HybridOptions()
     ) {
         self.text = text
@@ -35,6 +38,7 @@ package struct Question: Sendable {
         self.filters = filters
         self.visibility = visibility
         self.maySeeDeleted = maySeeDeleted
+        self.profile = profile
         self.hybrid = hybrid
     }
 

@@ -24,20 +24,22 @@ package struct Retrieval: Sendable {
     }
 
     /// The name of the embedding profile that questions are embedded with.
-    package var profileName: String { stages.profile.name }
+    package var profileName: String { catalog.standard.profile.name }
+    /// The names of all profiles.
+    package var profileNames: [String] { catalog.routing.profiles.map(\.name) }
 
-    private let stages: Ingestion.Stages
+    let catalog: StageCatalog
     private let weights: Weights
     private let chat: ChatClient?
 
     /// Puts the tools together.
     ///
     /// - Parameters:
-    ///   - stages: The chunker, the embedding client and the store.
+    ///   - catalog: The chunkers, the embedding clients and the stores.
     ///   - weights: The settings' weights.
     ///   - chat: What writes answers; without it, findings have none.
-    package init(stages: Ingestion.Stages, weights: Weights, chat: ChatClient? = nil) {
-        self.stages = stages
+    package init(catalog: StageCatalog, weights: Weights, chat: ChatClient? = nil) {
+        self.catalog = catalog
         self.weights = weights
         self.chat = chat
     }
@@ -54,7 +56,8 @@ package struct Retrieval: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         let scope = try CollectionScope.resolve(question.scope)
-        let request = try await request(question, collections: scope.collections)
+        let stages = try await stages(for: question, scope)
+        let request = try await request(question, collections: scope.collections, stages)
         let result = try await stages.store.search(request, tenant: question.tenant)
         let duration = clock.now - start
         let snippets = result.matches.map { Findings.Snippet($0) }
@@ -75,19 +78,37 @@ package struct Retrieval: Sendable {
         )
     }
 
+    /// The stages of the profile that the rules give to documents of the scope that is asked.
+    private func stages(
+        for question: Question,
+        _ scope: CollectionScope
+    ) async throws(KelterError) -> Ingestion.Stages {
+        let profile = try catalog.routing.profile(
+            forQuestion: question.tenant,
+            collections: scope.collections,
+            docClass: question.filters.docClass,
+            named: question.profile
+        )
+        return try await catalog.stages(for: profile)
+    }
+
+    /// How long a question's vector is waited for; whoever asks does not wait longer.
+    private static let patience = Duration.seconds(60)
+
     private func request(
         _ question: Question,
-        collections: [CollectionID]
+        collections: [CollectionID],
+        _ stages: Ingestion.Stages
     ) async throws(KelterError) -> SearchRequest {
         let text = trimmed(question.text)
         guard !text.isEmpty else { throw Question.missing }
-        let input = EmbeddingInput(text: try embedded(text), tokens: stages.profile.maximumTokens)
+        let input = EmbeddingInput(text: try embedded(text, stages), tokens: 0)
         var filters = question.filters
         filters.collections = collections
         let hybrid = question.hybrid
         return SearchRequest(
             // A question without direction is answered by words alone.
-            vector: try await stages.embeddings.embed([input]).first?.values,
+            vector: try await stages.source.questionVector(input, deadline: .now + Self.patience).values,
             text: text,
             filters: filters,
             visibility: question.effectiveVisibility,
@@ -104,7 +125,7 @@ package struct Retrieval: Sendable {
     }
 
     /// The text to embed; the chunker's word for a question that is too long is a command's.
-    private func embedded(_ text: String) throws(KelterError) -> String {
+    private func embedded(_ text: String, _ stages: Ingestion.Stages) throws(KelterError) -> String {
         do throws(KelterError) {
             return try stages.chunker.questionText(text)
         } catch {

@@ -30,13 +30,13 @@ extension Ingestion {
                 )
             )
         }
-        let worker = QueuedDocumentWorker(
-            ingestion: self,
-            objects: objects,
-            claim: claim,
-            processor: processor(tenant: claim.tenant, run: claim.run.id)
-        )
         do throws(KelterError) {
+            let worker = QueuedDocumentWorker(
+                ingestion: self,
+                objects: objects,
+                claim: claim,
+                processors: try await processors(for: work, claim)
+            )
             try await worker.settle(work.documents)
             let earlier = try await worker.earlierOutcomes()
             let results = await withTaskGroup(of: (Int, Result<QueuedRunReport, KelterError>).self) { group in
@@ -60,6 +60,23 @@ extension Ingestion {
 }
 
 extension Ingestion {
+    /// What works on the documents of a run, by the name of their profile.
+    private func processors(
+        for work: QueuedWork,
+        _ claim: ClaimedRun
+    ) async throws(KelterError) -> [String: ItemProcessor] {
+        var processors: [String: ItemProcessor] = [:]
+        for name in Set(work.documents.map { $0.profile ?? stages.profile.name }) {
+            let profile = try catalog.routing.profile(for: RouteKeys(tenant: claim.tenant), named: name)
+            processors[name] = processor(
+                of: try await catalog.stages(for: profile),
+                tenant: claim.tenant,
+                run: claim.run.id
+            )
+        }
+        return processors
+    }
+
     /// Removes what a run that has ended left behind.
     ///
     /// - Throws: ``KelterError`` of the database or the object store; what stays is harmless.
@@ -94,7 +111,7 @@ private struct QueuedDocumentWorker: Sendable {
     let ingestion: Ingestion
     let objects: ObjectStore
     let claim: ClaimedRun
-    let processor: ItemProcessor
+    let processors: [String: ItemProcessor]
 
     /// Earlier outcomes of this run by external identifier and collection.
     struct ItemName: Hashable {
@@ -140,7 +157,10 @@ private struct QueuedDocumentWorker: Sendable {
             } catch {
                 return .success(try await fail(document, error, bytes: nil))
             }
-            let verdicts = try await store.probe(item.keys, tenant: tenant)
+            guard let processor = processors[item.profile.name] else {
+                throw KelterError(.internalError, "A profile of the run is not open.", subject: item.profile.name)
+            }
+            let verdicts = try await processor.store.probe(item.keys, tenant: tenant)
             switch await processor.process(item, verdicts: verdicts) {
             case .done(let results, let reused):
                 return .success(try await finish(document, item, results, reused: reused, earlier: earlier))
@@ -163,6 +183,10 @@ private struct QueuedDocumentWorker: Sendable {
 
     private func read(_ document: QueuedDocument) async throws(KelterError) -> IngestItem {
         let (objects, tenant) = (objects, tenant)
+        let profile = try ingestion.catalog.routing.profile(
+            for: RouteKeys(tenant: tenant),
+            named: document.profile ?? ingestion.stages.profile.name
+        )
         return try await ingestion.io.attempt { () throws(KelterError) in
             let path = objects.root + "/" + document.contentPath
             let content = try readFile(path, keepUpTo: ItemReader.keepUpTo, maximum: Ingestion.maximumFileBytes)
@@ -174,6 +198,7 @@ private struct QueuedDocumentWorker: Sendable {
                 root: nil,
                 sidecar: sidecar,
                 scope: document.scope,
+                profile: profile,
                 caseID: document.caseID,
                 content: content,
                 metadataHash: try IngestItem.metadataHash(sidecar, document.caseID),
@@ -199,7 +224,8 @@ private struct QueuedDocumentWorker: Sendable {
             let name = ItemName(externalID: item.externalID, collection: collection)
             if result.outcome == .unchanged, let outcome = earlier[name], let id = result.document {
                 result.outcome = outcome
-                result.chunks = outcome == .updated ? 0 : try await store.chunkCount(of: id, tenant: tenant)
+                let space = processors[item.profile.name]?.store ?? store
+                result.chunks = outcome == .updated ? 0 : try await space.chunkCount(of: id, tenant: tenant)
             } else if !scoped.isRecorded {
                 items.append(RunItem(item, collection, result))
             }

@@ -10,14 +10,19 @@ package struct Intake: Sendable {
     let store: Store
     let objects: ObjectStore
     let io: IOThreads
-    /// The name of the profile that documents are embedded with.
-    let profile: String
+    /// The profiles, and the vector spaces in which documents may be already.
+    let catalog: StageCatalog
 
-    package init(store: Store, objects: ObjectStore, io: IOThreads, profile: String) {
+    package init(store: Store, objects: ObjectStore, io: IOThreads, catalog: StageCatalog) {
         self.store = store
         self.objects = objects
         self.io = io
-        self.profile = profile
+        self.catalog = catalog
+    }
+
+    /// Accepts what the same profiles as those of a search will be asked for.
+    package init(store: Store, objects: ObjectStore, io: IOThreads, retrieval: Retrieval) {
+        self.init(store: store, objects: objects, io: io, catalog: retrieval.catalog)
     }
 
     /// A run that was accepted.
@@ -71,7 +76,6 @@ extension Intake {
         let tenant = request.caller.tenant
         var sidecar = Sidecar()
         if let metadata { sidecar = try Sidecar(bytes: metadata, tenant: tenant) }
-        try checkProfile(sidecar.embeddingProfile)
         try DocumentParser().checkMediaType(
             beginning: content.beginning,
             name: fileName,
@@ -89,7 +93,8 @@ extension Intake {
             caseID: caseID,
             scope: scope,
             targets: [],
-            hash: content.hash
+            hash: content.hash,
+            profile: try profile(of: scope, sidecar, named: nil, tenant: tenant).name
         )
         try await assignTargets(to: &document, sidecar: sidecar, tenant: tenant)
         let run = newRowID()
@@ -152,7 +157,7 @@ extension Intake {
         reply: Reply
     ) async throws(KelterError) -> Accepted {
         let tenant = request.caller.tenant
-        try checkProfile(profile)
+        if let profile { _ = try catalog.routing.profile(for: RouteKeys(tenant: tenant), named: profile) }
         // Malformed scopes are told before any document is looked at.
         _ = try CollectionScope.resolve(request.caller.scope)
         var seen: Set<RowID> = []
@@ -162,7 +167,7 @@ extension Intake {
         var documents: [QueuedDocument] = []
         for upload in found {
             let isStored = stored.contains(upload.document)
-            documents.append(try await queued(upload, isStored: isStored, caller: request.caller))
+            documents.append(try await queued(upload, isStored: isStored, profile: profile, caller: request.caller))
         }
         let known = Set(found.map(\.document))
         let invalid = identifiers.filter { text in RowID(trimmed(text)).map { !known.contains($0) } ?? true }
@@ -183,21 +188,24 @@ extension Intake {
     private func queued(
         _ upload: UploadRecord,
         isStored: Bool,
+        profile: String?,
         caller: Caller
     ) async throws(KelterError) -> QueuedDocument {
         let (objects, tenant) = (objects, caller.tenant)
         let sidecar = try await io.attempt { () throws(KelterError) in
             try Sidecar(bytes: try objects.readSmall(upload.metadataPath), tenant: tenant)
         }
+        let scope = try CollectionScope.resolve(caller.inputs(with: sidecar))
         var document = QueuedDocument(
             contentPath: upload.contentPath,
             metadataPath: upload.metadataPath,
             fileName: upload.fileName,
             externalID: upload.externalID,
             caseID: upload.caseID,
-            scope: try CollectionScope.resolve(caller.inputs(with: sidecar)),
+            scope: scope,
             targets: [],
-            hash: upload.hash
+            hash: upload.hash,
+            profile: try self.profile(of: scope, sidecar, named: profile, tenant: tenant).name
         )
         // An upload whose first run failed keeps the identifier it was promised.
         let promised = isStored ? nil : upload.document
@@ -221,7 +229,8 @@ extension Intake {
                 metadataHash: metadataHash
             )
         }
-        let verdicts = try await store.probe(keys, tenant: tenant)
+        let profile = try catalog.routing.profile(for: RouteKeys(tenant: tenant), named: document.profile)
+        let verdicts = try await catalog.stages(for: profile).store.probe(keys, tenant: tenant)
         document.targets = verdicts.enumerated().map { index, verdict in
             if let known = verdict.document { return QueuedDocument.Target(document: known, isNew: false) }
             let id = (index == 0 ? promised : nil) ?? newRowID()
@@ -256,7 +265,11 @@ extension Intake {
         _ request: Request,
         _ reply: Reply
     ) async throws(KelterError) -> String {
-        let work = QueuedWork(documents: accepted.documents, invalidIDs: accepted.invalidIDs, profile: profile)
+        let work = QueuedWork(
+            documents: accepted.documents,
+            invalidIDs: accepted.invalidIDs,
+            profile: accepted.documents.first?.profile ?? catalog.standard.profile.name
+        )
         return try await store.enqueue(
             RunSubmission(
                 run: RunRecord(
@@ -275,15 +288,29 @@ extension Intake {
         )
     }
 
-    private func checkProfile(_ name: String?) throws(KelterError) {
-        guard name == nil || name == profile else {
-            throw KelterError(
-                .validationError,
-                "The embedding profile \"\(shortened(name ?? ""))\" does not exist.",
-                subject: "embedding_profile",
-                fix: "Use \(profile), or leave it out."
+    /// The one profile of all scopes of a document.
+    private func profile(
+        of scope: CollectionScope,
+        _ sidecar: Sidecar,
+        named explicit: String?,
+        tenant: Tenant
+    ) throws(KelterError) -> EmbeddingProfile {
+        let profiles = try scope.targets.map { (collection) throws(KelterError) in
+            try catalog.routing.profile(
+                for: RouteKeys(tenant: tenant, collection: collection, sidecar: sidecar),
+                named: explicit ?? sidecar.embeddingProfile
             )
         }
+        guard Set(profiles.map(\.name)).count == 1 else {
+            throw KelterError(
+                .routeConflict,
+                "The collections are routed to different embedding profiles: "
+                    + "\(Set(profiles.map(\.name)).sorted().joined(separator: ", ")).",
+                subject: "collection_ids",
+                fix: "Upload the file into the collections of each profile by itself."
+            )
+        }
+        return profiles[0]
     }
 }
 

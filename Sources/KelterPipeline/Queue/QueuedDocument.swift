@@ -14,6 +14,8 @@ package struct QueuedDocument: Sendable, Equatable {
     package var targets: [Target]
     /// SHA-256 of the bytes.
     package var hash: ContentHash
+    /// The name of its embedding profile; `nil` for the default one, in runs that an older version has queued.
+    package var profile: String?
 
     package init(
         contentPath: String,
@@ -23,7 +25,8 @@ package struct QueuedDocument: Sendable, Equatable {
         caseID: CaseID,
         scope: CollectionScope,
         targets: [Target],
-        hash: ContentHash
+        hash: ContentHash,
+        profile: String? = nil
     ) {
         self.contentPath = contentPath
         self.metadataPath = metadataPath
@@ -33,6 +36,7 @@ package struct QueuedDocument: Sendable, Equatable {
         self.scope = scope
         self.targets = targets
         self.hash = hash
+        self.profile = profile
     }
 }
 
@@ -61,6 +65,7 @@ extension QueuedDocument {
                 )
             ),
             ("hash", .string(hash.hex)),
+            ("embedding_profile", .optional(profile)),
         ])
     }
 
@@ -81,7 +86,8 @@ extension QueuedDocument {
             caseID: caseID,
             scope: scope,
             targets: targets,
-            hash: hash
+            hash: hash,
+            profile: json["embedding_profile"]?.string
         )
     }
 }

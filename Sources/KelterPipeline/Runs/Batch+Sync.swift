@@ -4,12 +4,32 @@ import KelterStore
 extension Batch {
     /// Deletes the sources of this batch root that the walk did not find; SPEC section 11.
     ///
+    /// A source that the rules route to another vector space than before is gone from the space it was in.
+    ///
     /// - Throws: ``KelterError`` with ``ErrorCode/syncRefused`` when more than the allowed share is gone, or when files
     ///   that could not be identified may be among those that seem to be gone.
     func deleteMissing() async throws(KelterError) {
         let tenant = request.caller.tenant
-        let known = try await ingestion.stages.store.sources(underRoot: tree.root, tenant: tenant)
-        let missing = known.filter { present[$0.collection]?.contains($0.externalID) != true }
+        var known = 0
+        var missing: [Missing] = []
+        for stages in try await ingestion.catalog.allSpaces() {
+            let sources = try await stages.store.sources(underRoot: tree.root, tenant: tenant)
+            known += sources.count
+            for source in sources {
+                let place = Place(space: stages.profile.vectorSpace, collection: source.collection)
+                guard present[place]?.contains(source.externalID) != true else { continue }
+                missing.append(
+                    Missing(
+                        store: stages.store,
+                        collection: source.collection,
+                        externalID: source.externalID,
+                        hasMoved: present.contains {
+                            $0.key.collection == source.collection && $0.value.contains(source.externalID)
+                        }
+                    )
+                )
+            }
+        }
         guard !missing.isEmpty else { return }
         guard unidentified == 0 else {
             throw KelterError(
@@ -20,28 +40,46 @@ extension Batch {
                 fix: "Correct or exclude the failed files and repeat the command."
             )
         }
-        guard Double(missing.count) <= Double(known.count) * request.maximumDeletedShare else {
+        guard Double(missing.count) <= Double(known) * request.maximumDeletedShare else {
             let allowed = Int((request.maximumDeletedShare * 100).rounded())
             throw KelterError(
                 .syncRefused,
-                "\(missing.count) of \(known.count) sources are gone, more than the \(allowed)% that may be deleted.",
+                "\(missing.count) of \(known) sources are gone, more than the \(allowed)% that may be deleted.",
                 subject: tree.root,
                 fix: "If that is right, repeat the command with a higher --max-delete."
             )
         }
         guard !request.plan else {
-            progress.update { $0.outcomes[.deleted] += missing.count }
+            progress.update { $0.outcomes[.deleted] += missing.count { !$0.hasMoved } }
             return
         }
-        for (collection, sources) in Dictionary(grouping: missing, by: \.collection) {
-            let identifiers = sources.map(\.externalID)
-            let removal = try await ingestion.stages.store.deleteSources(
-                identifiers,
-                in: collection,
+        for sources in Dictionary(grouping: missing, by: \.place).values {
+            let removal = try await sources[0].store.deleteSources(
+                sources.map(\.externalID),
+                in: sources[0].collection,
                 tenant: tenant,
-                run: run
+                // What has moved has its outcome already.
+                run: sources[0].hasMoved ? nil : run
             )
+            guard !sources[0].hasMoved else { continue }
             progress.update { $0.outcomes[.deleted] += removal.deleted + removal.unlinked }
         }
     }
+}
+
+/// A source that is to be deleted.
+private struct Missing {
+    struct Place: Hashable {
+        let store: ObjectIdentifier
+        let collection: CollectionID?
+        let hasMoved: Bool
+    }
+
+    let store: Store
+    let collection: CollectionID?
+    let externalID: String
+    /// Whether it is in another vector space now.
+    let hasMoved: Bool
+
+    var place: Place { Place(store: ObjectIdentifier(store), collection: collection, hasMoved: hasMoved) }
 }

@@ -14,14 +14,21 @@ actor Batch {
     let progress: RunProgress
     private let claims = ContentClaims()
     private let ledger: LedgerWriter
-    private let processor: ItemProcessor
+    /// What works on the items of each profile, by its name.
+    private var processors: [String: ItemProcessor] = [:]
     private(set) var tree: FileTree
     /// Digests of the identities seen, to refuse a second file with the same one.
     private var seen: Set<Identity> = []
     /// External identifiers found, by scope: only kept to find out what is gone.
-    private(set) var present: [CollectionID?: Set<String>] = [:]
+    private(set) var present: [Place: Set<String>] = [:]
     /// Entries that failed before their identity was known.
     private(set) var unidentified = 0
+
+    /// A scope in a vector space.
+    struct Place: Hashable {
+        let space: String
+        let collection: CollectionID?
+    }
 
     private struct Identity: Hashable {
         let collection: CollectionID?
@@ -31,6 +38,7 @@ actor Batch {
     private struct Admitted {
         let item: IngestItem
         let verdicts: [GuardVerdict]
+        let processor: ItemProcessor
     }
 
     init(ingestion: Ingestion, request: IngestRequest, tree: FileTree, run: RowID, progress: RunProgress) {
@@ -40,7 +48,6 @@ actor Batch {
         self.run = run
         self.progress = progress
         ledger = LedgerWriter(store: ingestion.stages.store, tenant: request.caller.tenant, run: run)
-        processor = ingestion.processor(tenant: request.caller.tenant, run: run, isPlan: request.plan)
     }
 
     private var mustStop: Bool {
@@ -105,49 +112,72 @@ actor Batch {
             }
         }
         let items = await read(files)
-        guard !items.isEmpty else { return [] }
-        do throws(KelterError) {
-            var verdicts = try await ingestion.stages.store.probe(items.flatMap(\.keys), tenant: request.caller.tenant)[
-                ...
-            ]
-            return items.map { item in
-                let count = item.scope.targets.count
-                defer { verdicts = verdicts.dropFirst(count) }
-                return Admitted(item: item, verdicts: Array(verdicts.prefix(count)))
+        var admitted: [Admitted?] = Array(repeating: nil, count: items.count)
+        for indices in Dictionary(grouping: items.indices, by: { items[$0].profile.name }).values {
+            do throws(KelterError) {
+                let processor = try await processor(for: items[indices[0]].profile)
+                let keys = indices.flatMap { items[$0].keys }
+                var verdicts = try await processor.store.probe(keys, tenant: request.caller.tenant)[...]
+                for index in indices {
+                    let count = items[index].scope.targets.count
+                    admitted[index] = Admitted(
+                        item: items[index],
+                        verdicts: Array(verdicts.prefix(count)),
+                        processor: processor
+                    )
+                    verdicts = verdicts.dropFirst(count)
+                }
+            } catch {
+                progress.end(with: error)
+                let reason = error.code == .interrupted ? SkipReason.interrupted : .runEnded
+                for index in indices { await account(items[index], .skipped(reason)) }
             }
-        } catch {
-            progress.end(with: error)
-            let reason = error.code == .interrupted ? SkipReason.interrupted : .runEnded
-            for item in items { await account(item, .skipped(reason)) }
-            return []
         }
+        // In the order of the walk: of files with the same bytes the first is the document.
+        return admitted.compactMap { $0 }
+    }
+
+    private func processor(for profile: EmbeddingProfile) async throws(KelterError) -> ItemProcessor {
+        if let processor = processors[profile.name] { return processor }
+        let processor = ingestion.processor(
+            of: try await ingestion.catalog.stages(for: profile),
+            tenant: request.caller.tenant,
+            run: run,
+            isPlan: request.plan
+        )
+        processors[profile.name] = processor
+        return processor
     }
 
     private func read(_ files: [FoundFile]) async -> [IngestItem] {
         let reader = ItemReader(
             caller: request.caller,
+            routing: ingestion.catalog.routing,
+            profileName: request.profile,
             naming: .relativePath(root: tree.root),
             metadataPath: nil,
             maximumBytes: Ingestion.maximumFileBytes
         )
         let io = ingestion.io
         let shares = files.shares(ingestion.jobs)
-        let results = await withTaskGroup(of: (Int, [Result<IngestItem, ItemFailure>]).self) { group in
+        let results = await withTaskGroup(of: (Int, [Result<[IngestItem], ItemFailure>]).self) { group in
             for (index, share) in shares.enumerated() {
                 group.addTask { (index, await io.run { share.map(reader.read) }) }
             }
-            return await group.reduce(into: [Int: [Result<IngestItem, ItemFailure>]]()) { $0[$1.0] = $1.1 }
+            return await group.reduce(into: [Int: [Result<[IngestItem], ItemFailure>]]()) { $0[$1.0] = $1.1 }
         }
         var items: [IngestItem] = []
         for result in shares.indices.flatMap({ results[$0] ?? [] }) {
             switch result {
-            case .success(let item):
-                progress.update { $0.bytes += item.content.size }
-                if let error = claimIdentity(of: item) {
-                    let path = item.file.relativePath
-                    await account(item.scope.targets, .failed, problem(path, error))
-                } else {
-                    items.append(item)
+            case .success(let parts):
+                progress.update { $0.bytes += parts.first?.content.size ?? 0 }
+                for item in parts {
+                    if let error = claimIdentity(of: item) {
+                        let path = item.file.relativePath
+                        await account(item.scope.targets, .failed, problem(path, error))
+                    } else {
+                        items.append(item)
+                    }
                 }
             case .failure(let failure):
                 unidentified += 1
@@ -169,7 +199,10 @@ actor Batch {
                     fix: "Give each file its own external_id."
                 )
             }
-            if request.sync { present[collection, default: []].insert(item.externalID) }
+            if request.sync {
+                let place = Place(space: item.profile.vectorSpace, collection: collection)
+                present[place, default: []].insert(item.externalID)
+            }
         }
         return nil
     }
@@ -182,13 +215,13 @@ actor Batch {
         if await ticket.wait() {
             // The same bytes have just been worked on: ask again.
             do throws(KelterError) {
-                verdicts = try await ingestion.stages.store.probe(item.keys, tenant: request.caller.tenant)
+                verdicts = try await admitted.processor.store.probe(item.keys, tenant: request.caller.tenant)
             } catch {
                 await account(item, .failed(error))
                 return
             }
         }
-        await account(item, await processor.process(item, verdicts: verdicts))
+        await account(item, await admitted.processor.process(item, verdicts: verdicts))
     }
 
     /// Counts the outcome of an item and records it where its documents' transaction has not.

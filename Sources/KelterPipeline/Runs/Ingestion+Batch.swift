@@ -32,6 +32,9 @@ extension Ingestion {
                 tenant: tenant
             )
         }
+        if let name = request.profile {
+            _ = try catalog.routing.profile(for: RouteKeys(tenant: tenant), named: name)
+        }
         let batch = Batch(ingestion: self, request: request, tree: tree, run: run, progress: progress)
         await batch.work()
         var failure: KelterError?
@@ -62,15 +65,15 @@ extension Ingestion {
         duration: Duration
     ) async -> IngestReport {
         let figures = progress.snapshot
-        let statistics = stages.embeddings.statistics
         var report = IngestReport(run: run, status: .succeeded)
         report.found = figures.found
         report.outcomes = figures.outcomes
         report.chunks = figures.chunks
         report.embeddings = figures.embeddings
         report.embeddingsEmpty = figures.embeddingsEmpty
-        report.embeddingInputs = statistics.inputs
-        report.embeddingRequests = statistics.requests
+        report.costs = await costs(tenant: request.caller.tenant)
+        report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
+        report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
         report.cacheHits = figures.cacheHits
         report.bytes = figures.bytes
         report.duration = duration

@@ -10,12 +10,21 @@ package struct UploadRequest: Sendable {
     package var metadataPath: String?
     /// The external identifier; `nil` takes that of the metadata, else the digest of SPEC section 4.
     package var externalID: String?
+    /// The embedding profile; `nil` leaves it to the metadata and the routing rules.
+    package var profile: String?
 
-    package init(caller: Caller, path: String, metadataPath: String? = nil, externalID: String? = nil) {
+    package init(
+        caller: Caller,
+        path: String,
+        metadataPath: String? = nil,
+        externalID: String? = nil,
+        profile: String? = nil
+    ) {
         self.caller = caller
         self.path = path
         self.metadataPath = metadataPath
         self.externalID = externalID
+        self.profile = profile
     }
 }
 
@@ -31,7 +40,8 @@ extension Ingestion {
     package func upload(_ request: UploadRequest, objects: ObjectStore) async throws(KelterError) -> UploadReport {
         let clock = ContinuousClock()
         let start = clock.now
-        let item = try await read(request)
+        let (items, scope) = try await read(request)
+        let item = items[0]
         let tenant = request.caller.tenant
         let run = newRowID()
         var report = UploadReport(
@@ -39,29 +49,40 @@ extension Ingestion {
             outcome: .failed,
             externalID: item.externalID,
             hash: item.content.hash,
-            scope: item.scope
+            scope: scope
         )
 
-        let verdicts = try await stages.store.probe(item.keys, tenant: tenant)
+        var work: [(item: IngestItem, verdicts: [GuardVerdict], processor: ItemProcessor)] = []
+        for item in items {
+            let processor = processor(
+                of: try await catalog.stages(for: item.profile),
+                tenant: tenant,
+                run: run
+            )
+            work.append((item, try await processor.store.probe(item.keys, tenant: tenant), processor))
+        }
         try await stages.store.beginRun(
             RunRecord(
                 id: run,
                 caseID: item.caseID.description,
                 kind: "upload",
-                arguments: .object([("external_id", .string(item.externalID)), ("scope", item.scope.json)])
+                arguments: .object([("external_id", .string(item.externalID)), ("scope", scope.json)])
             ),
             tenant: tenant
         )
-        let result = await processor(tenant: tenant, run: run).process(item, verdicts: verdicts)
-        do throws(KelterError) {
-            try await account(result, item, request: request, objects: objects, in: &report)
-        } catch {
-            report.outcome = .failed
-            report.error = error
+        for part in work {
+            let result = await part.processor.process(part.item, verdicts: part.verdicts)
+            do throws(KelterError) {
+                try await account(result, part.item, request: request, objects: objects, in: &report)
+            } catch {
+                report.outcome = .failed
+                report.error = error
+                break
+            }
         }
-        let statistics = stages.embeddings.statistics
-        report.embeddingInputs = statistics.inputs
-        report.embeddingRequests = statistics.requests
+        report.costs = await costs(tenant: tenant)
+        report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
+        report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
         report.duration = clock.now - start
         let status: RunStatus =
             if Task.isCancelled { .interrupted } else { report.error == nil ? .succeeded : .failed }
@@ -82,21 +103,30 @@ extension Ingestion {
         return report
     }
 
-    private func read(_ request: UploadRequest) async throws(KelterError) -> IngestItem {
+    /// The parts of the file, at least one, and all scopes of it.
+    private func read(
+        _ request: UploadRequest
+    ) async throws(KelterError) -> (items: [IngestItem], scope: CollectionScope) {
         try refuseDirectory(request.path)
         var tree = try FileTree(inputs: [request.path])
         guard case .file(let file)? = tree.next(1).first else { throw noDocument(request.path) }
         let reader = ItemReader(
             caller: request.caller,
+            routing: catalog.routing,
+            profileName: request.profile,
             naming: .upload(externalID: request.externalID),
             metadataPath: request.metadataPath,
             maximumBytes: Self.maximumFileBytes
         )
+        let items: [IngestItem]
         do throws(ItemFailure) {
-            return try await io.run { reader.read(file) }.get()
+            items = try await io.run { reader.read(file) }.get()
         } catch {
             throw error.error
         }
+        let scope = items[0].scope
+        let targets = items.flatMap(\.scope.targets)
+        return (items, items.count == 1 ? scope : scope.only(targets))
     }
 
     private func account(
@@ -110,7 +140,7 @@ extension Ingestion {
         var ledgerItems: [RunItem] = []
         switch result {
         case .done(let results, let reused):
-            report.cacheHits = reused
+            report.cacheHits += reused
             try await add(results.map(\.result), item, request: request, objects: objects, to: &report)
             ledgerItems = zip(item.scope.targets, results).filter { !$1.isRecorded }.map {
                 RunItem(item, $0, $1.result)
@@ -166,7 +196,7 @@ extension Ingestion {
                 )
             )
         }
-        report.outcome = results.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
+        report.outcome = report.documents.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
     }
 }
 

@@ -11,24 +11,42 @@ package import KelterStore
 package final class Ingestion: Sendable {
     /// The tools of the stages.
     package struct Stages: Sendable {
-        package var parser: DocumentParser
-        package var chunker: Chunker
-        package var embeddings: EmbeddingClient
-        package var store: Store
-        package var profile: EmbeddingProfile
+        package let parser: DocumentParser
+        package let chunker: Chunker
+        package let source: EmbeddingSource
+        package let store: Store
+        package let profile: EmbeddingProfile
+        private let usesCache: Bool
+
+        /// The client of the profile's model.
+        package var embeddings: EmbeddingClient { source.client }
 
         package init(
             parser: DocumentParser,
             chunker: Chunker,
             embeddings: EmbeddingClient,
             store: Store,
-            profile: EmbeddingProfile
+            profile: EmbeddingProfile,
+            usesCache: Bool = true
         ) {
             self.parser = parser
             self.chunker = chunker
-            self.embeddings = embeddings
             self.store = store
             self.profile = profile
+            self.usesCache = usesCache
+            source = EmbeddingSource(client: embeddings, store: store, profile: profile, usesCache: usesCache)
+        }
+
+        /// The same with another client, whose figures are its own.
+        package func replacing(_ client: EmbeddingClient) -> Stages {
+            Stages(
+                parser: parser,
+                chunker: chunker,
+                embeddings: client,
+                store: store,
+                profile: profile,
+                usesCache: usesCache
+            )
         }
     }
 
@@ -37,21 +55,26 @@ package final class Ingestion: Sendable {
     /// Bytes in memory for documents between reading and writing.
     private static let memoryBudget = 96 << 20
 
-    let stages: Stages
+    /// The stages of all profiles.
+    package let catalog: StageCatalog
+    /// Those of the default profile, whose store has the ledger.
+    var stages: Stages { catalog.standard }
     let io: IOThreads
     let jobs: Int
     let memory = Budget(total: memoryBudget)
+    private let parsing: Budget
     /// How long documents spent in each stage.
     package let stageTimes = StageTimes()
 
     /// Prepares the pipeline.
     ///
     /// - Parameters:
-    ///   - stages: The tools of the stages.
+    ///   - catalog: The stages of all profiles.
     ///   - jobs: How many files are read, hashed and parsed at a time; at least one.
-    package init(stages: Stages, jobs: Int) {
-        self.stages = stages
+    package init(catalog: StageCatalog, jobs: Int) {
+        self.catalog = catalog
         self.jobs = max(1, jobs)
+        parsing = Budget(total: self.jobs)
         io = IOThreads(count: self.jobs)
     }
 
@@ -64,17 +87,18 @@ package final class Ingestion: Sendable {
         ]
     }
 
-    func processor(tenant: Tenant, run: RowID, isPlan: Bool = false) -> ItemProcessor {
+    /// What works on the items of one profile in a run.
+    func processor(of stages: Stages, tenant: Tenant, run: RowID, isPlan: Bool = false) -> ItemProcessor {
         ItemProcessor(
             producer: ContentProducer(
                 tenant: tenant,
                 profile: stages.profile,
                 parser: stages.parser,
                 chunker: stages.chunker,
-                embeddings: stages.embeddings,
+                source: stages.source,
                 store: stages.store,
                 io: io,
-                jobs: Budget(total: jobs)
+                jobs: parsing
             ),
             writer: StoreWriter(store: stages.store, tenant: tenant, run: run),
             store: stages.store,
@@ -105,7 +129,9 @@ extension KelterError {
     package var endsRun: Bool {
         switch code {
         case .embeddingUnreachable, .embeddingUnauthorised, .databaseUnavailable, .schemaMissing,
-            .schemaDimensionMismatch, .vectorDimensionMismatch, .modelMismatch:
+            .schemaDimensionMismatch, .vectorDimensionMismatch, .modelMismatch, .embeddingModelDrift,
+            .embeddingTruncation, .embeddingRedirected, .embeddingUntrusted, .pgvectorMissing, .pgvectorTooOld,
+            .partMissing, .tokenizerInvalid:
             true
         default:
             false

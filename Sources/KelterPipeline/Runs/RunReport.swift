@@ -44,6 +44,8 @@ package struct IngestReport: Sendable {
     package var error: KelterError?
     /// Tokens of all chunks of a plan.
     package var plannedTokens: Int?
+    /// What the embedding endpoint was asked for, by profile.
+    package var costs: [EmbeddingCosts] = []
 
     package init(run: RowID, status: RunStatus) {
         self.run = run
@@ -76,6 +78,7 @@ package struct IngestReport: Sendable {
                 )
             ),
         ]
+        members.append(("endpoint", .array(costs.map(\.json))))
         if let plannedTokens { members.append(("planned_tokens", .int(plannedTokens))) }
         if let error { members.append(("error", error.json)) }
         return .object(members)
@@ -113,6 +116,8 @@ package struct UploadReport: Sendable {
     package var embeddingInputs = 0
     package var embeddingRequests = 0
     package var cacheHits = 0
+    /// What the embedding endpoint was asked for, by profile.
+    package var costs: [EmbeddingCosts] = []
     package var duration = Duration.zero
     package var error: KelterError?
     /// Why the file was skipped, if it was.
@@ -133,6 +138,7 @@ package struct UploadReport: Sendable {
             ("embedding_inputs", .int(embeddingInputs)),
             ("embedding_requests", .int(embeddingRequests)),
             ("cache_hits", .int(cacheHits)),
+            ("endpoint", .array(costs.map(\.json))),
             ("meta_json", .optional(documents.first?.metadataPath)),
             ("duration_ms", .int(duration.milliseconds)),
         ]

@@ -7,7 +7,7 @@ extension Store {
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the identifier is that of another tenant's run.
     package func beginRun(_ run: RunRecord, tenant: Tenant) async throws(KelterError) {
-        let schema = schema
+        let schema = ledgerSchema
         try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let changed = try connection.execute(
                 """
@@ -31,7 +31,7 @@ extension Store {
 
     /// Records outcomes of items that do not go through ``write(_:run:tenant:)``.
     package func recordItems(_ items: [RunItem], run: RowID, tenant: Tenant) async throws(KelterError) {
-        let schema = schema
+        let schema = ledgerSchema
         let items = items.map { item in
             var item = item
             item.externalID = Self.recordableName(item.externalID)
@@ -64,7 +64,7 @@ extension Store {
         error: String? = nil,
         tenant: Tenant
     ) async throws(KelterError) {
-        let schema = schema
+        let schema = ledgerSchema
         let changed = try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             try connection.execute(
                 """
@@ -82,7 +82,7 @@ extension Store {
 
     /// Counts the outcomes that the database holds for a run: the check of the run's own counters.
     package func countOutcomes(ofRun run: RowID, tenant: Tenant) async throws(KelterError) -> OutcomeCounts {
-        let schema = schema
+        let schema = ledgerSchema
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
@@ -105,7 +105,7 @@ extension Store {
         outcomes: [Outcome],
         tenant: Tenant
     ) async throws(KelterError) -> [RunItem] {
-        let schema = schema
+        let schema = ledgerSchema
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
@@ -162,7 +162,7 @@ extension Store {
     private func runs(_ condition: String, _ parameters: [Parameter], tenant: Tenant) async throws(KelterError)
         -> [RunRecord]
     {
-        let schema = schema
+        let schema = ledgerSchema
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 "SELECT \(RunRecord.columns) FROM \(schema).runs WHERE \(condition)",

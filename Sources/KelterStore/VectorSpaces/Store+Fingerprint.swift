@@ -170,8 +170,8 @@ extension Store {
             "Behind the name \(shortened(model)) is another model than the one of schema \(schema.name): "
                 + "the vectors of the same text have a cosine similarity of \(shown).",
             subject: "EMBEDDINGS_MODEL_PRIMARY",
-            fix: "Point the alias at the model it had, or bring the space to the new one with "
-                + "'kelter reembed --restart --accept-drift'."
+            fix: "Point the alias at the model it had, or fill a space for the new one with 'kelter reembed "
+                + "--accept-drift' and switch with 'kelter vector-space switch'."
         )
     }
 

@@ -7,6 +7,7 @@ import KelterModel
 /// readers see one generation or the other.
 struct GroupWriter: Sendable {
     let schema: SQLIdentifier
+    let ledgerSchema: SQLIdentifier
     let group: [DocumentWrite]
     let run: RowID?
     let tenant: Tenant
@@ -82,6 +83,6 @@ struct GroupWriter: Sendable {
                 bytes: item.bytes
             )
         }
-        try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection)
+        try Ledger.record(items, run: run, tenant: tenant, schema: ledgerSchema, on: connection)
     }
 }

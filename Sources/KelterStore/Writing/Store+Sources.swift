@@ -32,7 +32,14 @@ extension Store {
         var total = SourceRemoval()
         for start in stride(from: 0, to: names.count, by: 256) {
             let part = Array(names[start..<min(start + 256, names.count)]).filter { !containsNUL($0) }
-            let remover = SourceRemover(schema: schema, names: part, scope: scope, tenant: tenant, run: run)
+            let remover = SourceRemover(
+                schema: schema,
+                ledgerSchema: ledgerSchema,
+                names: part,
+                scope: scope,
+                tenant: tenant,
+                run: run
+            )
             let removal = try await reporting { () async throws(DatabaseFailure) in
                 try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
                     try remover.remove(on: connection)
@@ -49,6 +56,7 @@ extension Store {
 /// Removes one group of sources in one transaction.
 private struct SourceRemover: Sendable {
     let schema: SQLIdentifier
+    let ledgerSchema: SQLIdentifier
     let names: [String]
     let scope: CollectionID?
     let tenant: Tenant
@@ -91,7 +99,7 @@ private struct SourceRemover: Sendable {
             [.uuids(deleted)]
         )
         try after.writeNames(changedFrom: before, schema: schema, on: connection)
-        if let run { try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection) }
+        if let run { try Ledger.record(items, run: run, tenant: tenant, schema: ledgerSchema, on: connection) }
         return removal
     }
 }

@@ -85,6 +85,7 @@ extension Store {
     ) async throws(DatabaseFailure) -> [WriteResult] {
         let writer = GroupWriter(
             schema: schema,
+            ledgerSchema: ledgerSchema,
             group: group,
             run: run,
             tenant: tenant,
