@@ -24,16 +24,21 @@ struct CheckCommand: ExecutableCommand {
             results.append(result)
             if !terminal.isJSON { terminal.print(Self.line(result)) }
         }
+        var hasDatabase = true
         do throws(KelterError) {
             try await checkDatabase(services, report: add)
         } catch {
+            hasDatabase = false
             add(Self.failure("database", error))
         }
         do throws(KelterError) {
             if !services.settings.isEndpointConfigured { _ = try await services.embeddings.start() }
             try await services.checkEndpoint()
             add(CheckResult("embedding-endpoint", .ok, "the embedding endpoint answers"))
-            for profile in services.settings.routing.profiles { add(await contract(services, profile)) }
+            // A contract is compared with what the database knows of the model.
+            for profile in services.settings.routing.profiles where hasDatabase {
+                add(await contract(services, profile))
+            }
         } catch {
             add(Self.failure("embedding-endpoint", error))
         }

@@ -59,6 +59,7 @@ struct IngestCommand: ExecutableCommand {
         if let jobs, jobs < 1 {
             throw KelterError(.usage, "\(jobs) jobs are none.", subject: "--jobs", fix: "Give at least 1.")
         }
+        try services.checkProfile(request.profile, tenant: request.caller.tenant)
         let catalog = try await services.catalog(for: .batch)
         let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
         let resumed = try await resumedRequest(request, store: catalog.standard.store)

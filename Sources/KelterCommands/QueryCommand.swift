@@ -39,6 +39,7 @@ struct QueryCommand: ExecutableCommand {
         // What is wrong with the call is said before anything is started.
         _ = try CollectionScope.resolve(inputs)
         let caseID = try caseFilter.map { (text) throws(KelterError) in try CaseID(text).description }
+        try services.checkProfile(profile, tenant: try Tenant(caller.tenant))
         let question = Question(
             text: text,
             tenant: try Tenant(caller.tenant),

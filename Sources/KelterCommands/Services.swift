@@ -88,6 +88,14 @@ struct Services: Sendable {
         return provisioned
     }
 
+    /// Refuses a profile that does not exist, before anything is started.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/unknownProfile``.
+    func checkProfile(_ name: String?, tenant: Tenant) throws(KelterError) {
+        guard let name else { return }
+        _ = try settings.routing.profile(for: RouteKeys(tenant: tenant), named: name)
+    }
+
     /// The database for commands about tenants, which need no vector space.
     ///
     /// - Throws: ``KelterError`` of the server.

@@ -43,6 +43,7 @@ struct UploadCommand: ExecutableCommand {
             externalID: try externalID.map { (text) throws(KelterError) in try checkedExternalID(text) },
             profile: profile
         )
+        try services.checkProfile(profile, tenant: request.caller.tenant)
         try refuseDirectory(request.path)
         let catalog = try await services.catalog(for: .answer)
         let report = try await Ingestion(catalog: catalog, jobs: 1).upload(request, objects: services.objects)

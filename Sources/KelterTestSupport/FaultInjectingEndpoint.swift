@@ -35,7 +35,11 @@ package final class FaultInjectingEndpoint: Sendable {
         package var limit: RequestLimit?
         /// Added to the text from which a vector follows: another model under the same name; default none.
         package var modelSalt = ""
-        /// How many bytes of an input the model reads; the rest is left out in silence. Default all.
+        /// The widths of models that differ from the endpoint's own; default none.
+        package var dimensions: [String: Int] = [:]
+        /// How many bytes of an input the model reads; default all.
+        ///
+        /// The rest is left out in silence.
         package var readBytes: Int?
         /// What every chat request is answered with.
         package var chatText = "Das steht in der ersten Quelle [1]."
@@ -170,7 +174,8 @@ package final class FaultInjectingEndpoint: Sendable {
         }
         let salt = Array(options.modelSalt.utf8)
         let read = call.inputs.map { ($0.prefix(options.readBytes ?? $0.count) + salt)[...] }
-        let reply = Reply(model: call.model, inputs: read, dimension: dimension, isBase64: isBase64)
+        let width = options.dimensions[call.model] ?? dimension
+        let reply = Reply(model: call.model, inputs: read, dimension: width, isBase64: isBase64)
         return reply.response(options.script.fault(number))
     }
 

@@ -22,12 +22,12 @@ import Testing
         (["upload", "/etc/hostname", "--tenant=-bad"], "invalid_tenant_header"),
         (["upload", "/etc/hostname", "--case", "a b"], "invalid_case_header"),
         (["upload", "/etc/hostname", "--schema", "pg_x"], "USAGE"),
-        (["upload", "/etc/hostname", "--profile", "other"], "SETTING_INVALID"),
+        (["upload", "/etc/hostname", "--profile", "other"], "EMB_UNKNOWN_PROFILE"),
         (["query", "  "], "missing_question"), (["query", "x", "--top-k", "11"], "USAGE"),
         (["ingest", "/etc/hostname", "--max-delete", "many"], "USAGE"),
         (["ingest", "/etc/hostname", "--jobs", "0"], "USAGE"), (["ingest", "--resume", "x"], "USAGE"),
         (["schema", "print", "--dimension", "5000"], "SETTING_INVALID"),
-        (["schema", "print", "--schema", "A"], "SETTING_INVALID"),
+        (["schema", "print", "--schema", "A"], "USAGE"),
     ])
     func `Bad usage ends with 2 and a code`(arguments: [String], code: String) async throws {
         try await World.with { world in
