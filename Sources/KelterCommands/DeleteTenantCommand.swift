@@ -31,7 +31,9 @@ struct DeleteTenantCommand: ExecutableCommand {
         let services = try Services()
         let store = try await services.unverifiedStore(connections: 1, role: .owner)
         let record = try await store.registeredTenant(schema: schema)
-        let contents = try await store.contents(of: record.tenant)
+        let settings = services.settings
+        let others = settings.routing.spaces.map(\.schema).filter { $0 != settings.profile.vectorSpace }
+        let contents = try await store.contents(of: record.tenant, others: others)
         let summary =
             "\(contents.documents) documents, \(contents.chunks) chunks, \(contents.embeddings) vectors, "
             + "\(contents.runs) runs and \(contents.apiKeys) API keys"
@@ -44,7 +46,7 @@ struct DeleteTenantCommand: ExecutableCommand {
             )
         }
         try await gate.check(store)
-        try await store.deleteTenant(record)
+        try await store.deleteTenant(record, others: others)
         await store.close()
         // After the rows: a file without a row is rubbish, a row without its file is a loss.
         if !keepObjects { try services.objects.removeAll(of: record.tenant) }

@@ -6,11 +6,11 @@ import Testing
 
 /// Profiles and rules of `routing.yaml`: several vector spaces, one ledger.
 @Suite struct RoutingTests {
-    private static let laws = "5f0c5a8e-3a0e-4f5d-9c39-0d7c3a5f1b11"
-    private static let other = "7d1f4c52-54a1-4e0b-8a3e-2b9d0c6a7e22"
+    static let laws = "5f0c5a8e-3a0e-4f5d-9c39-0d7c3a5f1b11"
+    static let other = "7d1f4c52-54a1-4e0b-8a3e-2b9d0c6a7e22"
 
     /// A world whose contracts go to a model with 64 dimensions in a schema of its own.
-    private func withSpaces(_ body: (World) async throws -> Void) async throws {
+    func withSpaces(_ body: (World) async throws -> Void) async throws {
         var options = FaultInjectingEndpoint.Options()
         options.dimensions = ["law-model": 64]
         try await World.with(options) { world in

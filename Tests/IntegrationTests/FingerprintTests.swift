@@ -62,7 +62,7 @@ struct FingerprintTests {
             }
             #expect(error?.code == .embeddingModelDrift && error?.subject == "EMBEDDINGS_MODEL_PRIMARY")
             #expect(error?.message.contains("0.995") == true)
-            #expect(error?.fix?.contains("kelter reembed --restart --accept-drift") == true)
+            #expect(error?.fix?.contains("kelter reembed --accept-drift") == true)
             let comparison = try #require(try await app.compareFingerprint(reference: other))
             #expect(abs(comparison.similarity - 0.995_037) < 1e-6)
             #expect(comparison.fingerprint == Self.digits && comparison.model == "m" && !comparison.isSame())

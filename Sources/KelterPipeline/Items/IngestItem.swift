@@ -24,9 +24,9 @@ package struct IngestItem: Sendable {
     /// Divides an item by the profiles of its scopes, most often into one part.
     ///
     /// - Parameters:
-    ///   - item: Makes the part of one profile.
     ///   - scope: All its scopes.
     ///   - profile: The profile of a scope.
+    ///   - item: Makes the part of one profile.
     /// - Returns: The parts in the order of their first scopes.
     /// - Throws: What `profile` throws.
     static func parts(

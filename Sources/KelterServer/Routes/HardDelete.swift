@@ -25,7 +25,7 @@ extension HTTPService {
             parts: [bytes],
             storesAnswer: true
         ) { _ throws(KelterError) in
-            let deletion = try await store.hardDelete(order, tenant: admitted.tenant)
+            let deletion = try await retrieval.hardDelete(order, tenant: admitted.tenant)
             let objects = objects
             try await io.attempt { () throws(KelterError) in
                 // A replacement that failed has left its bytes staged.

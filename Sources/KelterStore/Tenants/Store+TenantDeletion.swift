@@ -13,9 +13,47 @@ package struct TenantContents: Sendable, Equatable {
 
 extension Store {
     /// Counts what belongs to a tenant.
-    package func contents(of tenant: Tenant) async throws(KelterError) -> TenantContents {
-        let schema = schema
-        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+    ///
+    /// - Parameters:
+    ///   - tenant: The tenant.
+    ///   - others: The schemas of other vector spaces, of which those that are there are counted too.
+    /// - Returns: The sums.
+    /// - Throws: ``KelterError`` of the database.
+    package func contents(
+        of tenant: Tenant,
+        others: [String] = []
+    ) async throws(KelterError) -> TenantContents {
+        var sum = try await contents(of: tenant, in: schema)
+        for other in try await present(others) {
+            let contents = try await contents(of: tenant, in: other)
+            sum.documents += contents.documents
+            sum.chunks += contents.chunks
+            sum.embeddings += contents.embeddings
+            sum.runs += contents.runs
+            sum.activeRuns += contents.activeRuns
+        }
+        return sum
+    }
+
+    /// Those of some schemas that hold a vector space.
+    private func present(_ schemas: [String]) async throws(KelterError) -> [SQLIdentifier] {
+        let identifiers = try schemas.map { (name) throws(KelterError) in try SQLIdentifier(schema: name) }
+        return try await reporting { () async throws(DatabaseFailure) in
+            try await session { connection throws(DatabaseFailure) in
+                var present: [SQLIdentifier] = []
+                for schema in identifiers where try connection.hasTable("\(schema).embedding_cache") {
+                    present.append(schema)
+                }
+                return present
+            }
+        }
+    }
+
+    private func contents(
+        of tenant: Tenant,
+        in schema: SQLIdentifier
+    ) async throws(KelterError) -> TenantContents {
+        try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             try connection.run("SET LOCAL statement_timeout TO 0")
             let rows = try connection.query(
                 """
@@ -45,11 +83,14 @@ extension Store {
     /// One transaction: afterwards the tenant is there as before or gone. A schema goes only with kelter's own tables in
     /// it: what others keep there is not part of what was counted and confirmed. Needs the owner's role.
     ///
-    /// - Parameter record: The tenant.
+    /// - Parameters:
+    ///   - record: The tenant.
+    ///   - others: The schemas of other vector spaces, from those of which that are there the tenant goes as well.
     /// - Throws: ``KelterError`` with ``ErrorCode/tenantBusy`` while a worker holds a run of it, and
     ///   ``ErrorCode/tenantConflict`` when its schema holds other tables, such as a vector space.
-    package func deleteTenant(_ record: TenantRecord) async throws(KelterError) {
+    package func deleteTenant(_ record: TenantRecord, others: [String] = []) async throws(KelterError) {
         let (schema, tenant) = (schema, record.tenant)
+        let spaces = [schema] + (try await present(others))
         let own = try SQLIdentifier(schema: record.schema, subject: "--schema")
         try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             try connection.run("SET LOCAL statement_timeout TO 0")
@@ -69,10 +110,13 @@ extension Store {
                 throw .finding(Self.shared(record, others, such: name))
             }
             // Documents take chunks, vectors and sources with them, runs their items.
-            for table in [
+            let tables = [
                 "documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log", "embedding_cache",
-            ] {
-                try connection.execute("DELETE FROM \(schema).\(table) WHERE tenant_id = $1", [.uuid(tenant.rowID)])
+            ]
+            for space in spaces {
+                for table in tables {
+                    try connection.execute("DELETE FROM \(space).\(table) WHERE tenant_id = $1", [.uuid(tenant.rowID)])
+                }
             }
             try connection.execute("DELETE FROM public.api_keys WHERE tenant_id = $1", [.uuid(tenant.rowID)])
             try connection.execute("DELETE FROM public.tenants WHERE id = $1", [.uuid(tenant.rowID)])
