@@ -102,6 +102,7 @@ struct RunningServer {
     /// The database, also for whoever wants to look at what the service has done.
     let store: Store
     private let catalog: StageCatalog
+    private let ingestions: [Ingestion]
     private let housekeeping: HousekeepingService
 
     /// Opens the database and prepares everything; nothing listens yet.
@@ -131,6 +132,7 @@ struct RunningServer {
             events.send(event)
         }
         workers = made.workers
+        ingestions = made.ingestions
         let queryIngestion = Ingestion(catalog: catalog, jobs: 1)
         let metrics = ServiceMetrics(
             sources: .init(store: store, ingestions: made.ingestions + [queryIngestion])
@@ -159,6 +161,7 @@ struct RunningServer {
 
     /// Ends connections once the services have ended.
     func close() async {
+        for ingestion in ingestions { await ingestion.catalog.close() }
         await catalog.close()
     }
 

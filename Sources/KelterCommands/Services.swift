@@ -184,13 +184,17 @@ struct Services: Sendable {
         for use: EndpointUse
     ) async throws(KelterError) -> StageCatalog {
         let services = self
-        let connections = given?.configuration.poolSize ?? 4
         return StageCatalog(
             routing: settings.routing,
             standard: try await stages(of: settings.profile, store: given, for: use)
         ) { (profile) throws(KelterError) in
-            let store = try await services.store(connections: connections, role: role, profile: profile)
-            return try await services.stages(of: profile, store: store, for: use)
+            let store = try await services.store(role: role, profile: profile)
+            do throws(KelterError) {
+                return try await services.stages(of: profile, store: store, for: use)
+            } catch {
+                await store.close()
+                throw error
+            }
         }
     }
 

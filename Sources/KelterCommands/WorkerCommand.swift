@@ -45,6 +45,7 @@ struct WorkerCommand: ExecutableCommand {
         let made = try await services.workers(workers, lease: .seconds(lease), catalog: catalog) { log($0, to: logger) }
         terminal.note("Waiting for runs. Ctrl-C ends the worker.")
         try await runUntilSignalled(made.workers.map { WorkerService($0) }, logger: logger)
+        for ingestion in made.ingestions { await ingestion.catalog.close() }
         await catalog.close()
         if terminal.isJSON { terminal.print(JSONValue.object([("stopped", .bool(true))]).compactText) }
         return .done

@@ -15,6 +15,7 @@ package final class Store: Sendable {
     let ledgerSchema: SQLIdentifier
     let pool: ConnectionPool
     private let isVerified = Mutex(false)
+    private let expectedFingerprint = Mutex<String?>(nil)
 
     /// Checks the URL and the schema's name; connects at the first use.
     ///
@@ -26,6 +27,14 @@ package final class Store: Sendable {
         ledgerSchema = try SQLIdentifier(schema: configuration.ledgerSchema ?? configuration.schema)
         pool = ConnectionPool(configuration: configuration)
     }
+
+    /// Has every write refuse a space whose fingerprint is not this one, that of the vectors at hand: another process may
+    /// have switched the space to another model of the same name.
+    package func expectFingerprint(_ fingerprint: String) {
+        expectedFingerprint.withLock { $0 = fingerprint }
+    }
+
+    var fingerprint: String? { expectedFingerprint.withLock { $0 } }
 
     /// Checks the schema before the first write, so that a wrong one is named instead of failing every document.
     func verifySchemaOnce() async throws(KelterError) {

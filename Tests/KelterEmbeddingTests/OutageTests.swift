@@ -94,6 +94,113 @@ struct OutageTests {
         #expect(simulation.failures.count > 300)
         #expect(simulation.failures.values.allSatisfy { $0.code == .embeddingModelDrift })
         #expect(strangers == 0)
+        // Whoever comes later is refused too, until the model is back.
+        simulation.submit(1000..<1010)
+        simulation.run { request, _ in
+            if !isProbe(request) { strangers += 1 }
+            return .init(verdict: Simulation.vectors(request.texts.count, [0, 1]))
+        }
+        #expect((1000..<1010).allSatisfy { simulation.failures[$0]?.code == .embeddingModelDrift })
+        #expect(strangers == 0)
+        simulation.submit(2000..<2010)
+        simulation.run { request, _ in .init(verdict: Simulation.vectors(request.texts.count)) }
+        #expect((2000..<2010).allSatisfy { simulation.failures[$0] == nil && simulation.results[$0] != nil })
+    }
+
+    @Test("without patience for outages the fallback serves through the primary model's whole outage")
+    func fallbackWithoutPatience() {
+        var simulation = Simulation {
+            $0.fallbackModel = "other"
+            $0.requestsInFlight = 2
+        }
+        simulation.submit(0..<400)
+        let start = simulation.start
+        simulation.run { request, now in
+            let isAway = request.model == "m" && now > start + .milliseconds(70)
+            return .init(
+                verdict: isAway
+                    ? Simulation.failure(.embeddingServerError) : Simulation.vectors(request.texts.count),
+                latency: .milliseconds(200)
+            )
+        }
+        #expect(simulation.failures.isEmpty)
+        #expect(simulation.results.count == 400)
+    }
+
+    @Test("a wait beyond the patience fails who met it; others are not put off for a day")
+    func longWait() {
+        var simulation = Simulation { $0.requestsInFlight = 1 }
+        simulation.submit(0..<3)
+        var requests = 0
+        simulation.run(limit: .seconds(4000)) { request, _ in
+            requests += 1
+            return requests == 1
+                ? .init(verdict: Simulation.throttle(after: .seconds(86_400)))
+                : .init(verdict: Simulation.vectors(request.texts.count))
+        }
+        #expect(simulation.failures.keys.sorted() == [0])
+        #expect(simulation.results.count == 3)
+        #expect(simulation.elapsed < .seconds(700))
+    }
+
+    @Test("an endpoint that fails and then only throttles is given up after the patience")
+    func throttledProbes() {
+        var simulation = Simulation {
+            $0.outagePatience = .seconds(300)
+            $0.patience = .seconds(600)
+        }
+        simulation.submit(0..<20)
+        let start = simulation.start
+        var turns = 0
+        simulation.run(limit: .seconds(4000)) { request, now in
+            turns += 1
+            let time = now - start
+            if time < .milliseconds(100) {
+                return .init(verdict: Simulation.vectors(request.texts.count), latency: .seconds(1))
+            }
+            return time < .seconds(3)
+                ? .init(verdict: Simulation.failure(.embeddingServerError))
+                : .init(verdict: Simulation.throttle(after: .seconds(20)))
+        }
+        #expect(simulation.results.count == 20)
+        #expect(simulation.elapsed < .seconds(1000))
+        #expect(turns < 400, "\(turns) requests")
+    }
+
+    @Test(
+        "what the fallback refuses the primary model may take, and a neighbour that left is not the fault of who stayed"
+    )
+    func refusals() {
+        var simulation = Simulation {
+            $0.fallbackModel = "other"
+            $0.outagePatience = .seconds(60)
+        }
+        simulation.submit(0..<50)
+        let start = simulation.start
+        simulation.run { request, now in
+            if request.model == "other", !isProbe(request) {
+                return .init(verdict: .refused(KelterError(.embeddingRefused, "Too long.")))
+            }
+            let isAway = request.model == "m" && now > start + .milliseconds(50) && now < start + .seconds(5)
+            return .init(
+                verdict: isAway
+                    ? Simulation.failure(.embeddingServerError) : Simulation.vectors(request.texts.count)
+            )
+        }
+        #expect(simulation.failures.isEmpty)
+
+        var pair = Simulation { $0.maximumInputs = 2 }
+        pair.submit(0..<1, deadline: pair.start + .milliseconds(10))
+        pair.submit(1..<2)
+        var requests = 0
+        pair.run { request, _ in
+            requests += 1
+            return requests == 1
+                ? .init(verdict: .refused(KelterError(.embeddingRefused, "Bad.")))
+                : .init(verdict: Simulation.vectors(request.texts.count))
+        }
+        #expect(pair.failures.keys.sorted() == [0])
+        #expect(pair.results[1] != nil)
     }
 
     @Test("the fallback answers while the primary model is away or throttled", arguments: [false, true])

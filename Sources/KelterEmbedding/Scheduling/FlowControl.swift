@@ -128,8 +128,9 @@ struct FlowControl: Sendable {
             ? .zero : backoff.delay(attempt: max(0, throttledRounds - 2), fraction: fraction)
         let delay = max(after ?? .zero, step)
         // Requests of one round are one throttle, and their random delays must not add up to the longest.
-        if isNewRound || after != nil { pausedUntil = max(pausedUntil ?? now, now + delay) }
-        return pausedUntil ?? now
+        // A wait beyond the patience fails the request that met it; others may be luckier before it is over.
+        if isNewRound || after != nil { pausedUntil = max(pausedUntil ?? now, now + min(delay, patience)) }
+        return max(pausedUntil ?? now, now + delay)
     }
 
     /// Takes note of a timeout, a broken connection, a server's error or a reply that cannot be used.

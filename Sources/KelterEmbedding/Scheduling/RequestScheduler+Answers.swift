@@ -150,13 +150,36 @@ extension RequestScheduler {
         batch.wantsFallback = run.lane == .primary
         let started = batch.throttledSince ?? now
         let since = lanes[index].flow.lastSuccess.map { max($0, started) } ?? started
-        if run.lane == .primary, batch.probe != .health, resumed > since + endpoint.patience {
+        if batch.probe == .health {
+            let failing = lanes[index].flow.breaker.failingSince ?? now
+            lanes[index].flow.abandonedProbe(resumed)
+            if run.lane == .primary, resumed > failing + max(endpoint.patience, endpoint.outagePatience) {
+                giveUp(retry.error, now: now, &effects)
+            }
+            return
+        }
+        if run.lane == .primary, batch.probe != nil || !hasFallback, resumed > since + endpoint.patience {
             fail(run, retry.error, now: now, &effects)
             return
         }
         statistics.retries += 1
         batch.notBefore = now
-        if batch.probe == .health { lanes[index].flow.abandonedProbe(resumed) } else { waiting.append(batch) }
+        waiting.append(batch)
+    }
+
+    /// Whether there is a fallback that may be asked, now or once it was probed.
+    private var hasFallback: Bool {
+        guard lanes.count > 1 else { return false }
+        if case .unusable = lanes[1].phase { return false }
+        return true
+    }
+
+    /// Ends everyone's wait for the primary model, unless the fallback serves them.
+    private mutating func giveUp(_ error: KelterError, now: Instant, _ effects: inout Effects) {
+        if lanes.count > 1, lanes[1].contract != nil, lanes[1].flow.breaker.state == .closed { return }
+        let all = failAll(error, now: now)
+        effects.completions += all.completions
+        effects.aborts += all.aborts
     }
 
     private mutating func failedOnce(
@@ -166,16 +189,15 @@ extension RequestScheduler {
         _ effects: inout Effects
     ) {
         let index = run.lane.rawValue
+        let wasHalfOpen = lanes[index].flow.breaker.state == .halfOpen
         let hasOpened = lanes[index].flow.failed(sent: run.sent, now: now, fraction: nextFraction())
         if hasOpened { statistics.outages += 1 }
         var batch = run.batch
         batch.split = nil
         if batch.probe == .health {
             let since = lanes[index].flow.breaker.failingSince ?? now
-            if run.lane == .primary, now - since >= endpoint.outagePatience {
-                let all = failAll(retry.error, now: now)
-                effects.completions += all.completions
-                effects.aborts += all.aborts
+            if run.lane == .primary, wasHalfOpen, now - since >= endpoint.outagePatience {
+                giveUp(retry.error, now: now, &effects)
             }
             return
         }
@@ -185,7 +207,7 @@ extension RequestScheduler {
         }
         statistics.retries += 1
         let step = backoff.delay(attempt: batch.retries, fraction: nextFraction())
-        batch.notBefore = now + max(step, retry.after ?? .zero)
+        batch.notBefore = now + max(step, min(retry.after ?? .zero, endpoint.patience))
         batch.retries += 1
         batch.wantsFallback = run.lane == .primary && retry.isOutage
         if retry.isTimeout, batch.count > 1 {
@@ -236,8 +258,19 @@ extension RequestScheduler {
 
     /// Bisects a refused batch until the input at fault stands alone.
     private mutating func refused(_ run: Running, _ error: KelterError, now: Instant, _ effects: inout Effects) {
-        let batch = living(run.batch)
+        if run.lane == .fallback, run.batch.probe == nil {
+            // What a replacement refuses the primary model may take.
+            return fatal(run, error, now: now, &effects)
+        }
+        var batch = living(run.batch)
         if let split = batch.split { sizes.refusedAgain(split) }
+        guard batch.count == run.batch.count else {
+            // The input at fault may have been one of those that have left.
+            batch.split = nil
+            batch.notBefore = now
+            if batch.count > 0 { waiting.append(batch) }
+            return
+        }
         if let probe = batch.probe {
             failed(probe, run.lane, error, now: now, &effects)
         } else if batch.count > 1 {

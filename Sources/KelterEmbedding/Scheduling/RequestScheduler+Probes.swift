@@ -74,6 +74,8 @@ extension RequestScheduler {
             return
         }
         lanes[0].phase = .unknown
+        // A fallback was compared with what is not known any more.
+        if lanes.count > 1, lanes[1].contract != nil { lanes[1].phase = .unknown }
         let all = failAll(error, now: now)
         effects.completions += all.completions
         effects.aborts += all.aborts
@@ -96,7 +98,8 @@ extension RequestScheduler {
         let all = failAll(drift(lane, similarity), now: now)
         effects.completions += all.completions
         effects.aborts += all.aborts
-        lanes[0].phase = .unknown
+        // The contract stays: later callers too meet a probe that is compared with it.
+        _ = lanes[0].flow.trip(now: now, fraction: nextFraction())
     }
 
     private func drift(_ lane: LaneID, _ similarity: Double) -> KelterError {

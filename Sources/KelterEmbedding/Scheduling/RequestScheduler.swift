@@ -115,7 +115,7 @@ struct RequestScheduler {
         self.nextFraction = nextFraction
         backoff = Backoff(base: endpoint.retryBaseDelay)
         sizes = BatchSizes(configured: endpoint.maximumInputs)
-        lanes = ([model] + (endpoint.fallbackModel.map { [$0] } ?? [])).map {
+        lanes = ([model] + (endpoint.fallbackModel.map { $0 == model ? [] : [$0] } ?? [])).map {
             Lane(model: $0, flow: FlowControl(endpoint))
         }
     }
@@ -263,7 +263,7 @@ extension RequestScheduler {
             guard let lane = lane(for: waiting[index], now, &wake) else { return .wait(until: wake.instant) }
             return send(waiting.remove(at: index), lane, now)
         }
-        for batch in waiting { wake.at(batch.notBefore) }
+        for batch in waiting where batch.probe == nil { wake.at(batch.notBefore) }
         guard let oldest = queue.oldest else { return .wait(until: wake.instant) }
         // Inputs that keep coming are waited for, because providers count requests; a single upload goes at once.
         let due = oldest.since + endpoint.packingDelay
@@ -359,6 +359,8 @@ extension RequestScheduler {
     ) -> LaneID? {
         let tokens = tokens ?? batch.tokens
         let mayFallBack = lanes.count > 1 && lanes[1].contract != nil
+        // The answer to the fallback's probe is on its way: no need to use up the repetitions.
+        if lanes.count > 1, batch.wantsFallback, lanes[1].phase == .probing, lanes[1].running > 0 { return nil }
         if mayFallBack, batch.wantsFallback, isOpen(.fallback, tokens: tokens, now, now, &wake) { return .fallback }
         if isOpen(.primary, tokens: tokens, now, now, &wake) { return .primary }
         guard mayFallBack, needsFallback(now) else { return nil }

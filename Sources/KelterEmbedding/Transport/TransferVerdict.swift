@@ -37,7 +37,7 @@ enum TransferVerdict: Sendable, Equatable {
         var error: KelterError
         /// What the endpoint asked for.
         var after: Duration?
-        /// The endpoint is busy: with ``after`` the repetition is free, and the whole client waits.
+        /// The endpoint is busy: the repetition is free, and the whole client waits.
         var isThrottle = false
         /// The request may have been too much for its time; a smaller one may do.
         var isTimeout = false

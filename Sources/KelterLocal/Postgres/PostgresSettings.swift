@@ -36,7 +36,7 @@ package struct PostgresSettings: Sendable {
     package static var forTests: Self {
         Self(
             values: common + [
-                ("max_connections", "500"),
+                ("max_connections", "1500"),
                 ("shared_buffers", "64MB"),
                 ("maintenance_work_mem", "64MB"),
                 ("max_wal_size", "1GB"),

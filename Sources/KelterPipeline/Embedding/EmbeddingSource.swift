@@ -107,7 +107,13 @@ package final class EmbeddingSource: Sendable {
         let remember: @Sendable ([Int], [UnitVector]) -> Void = { indices, vectors in
             entries.add(zip(indices, vectors).map { (hashes[$0], $1) }, in: space, tenant: tenant)
         }
-        let vectors = try await client.embed(inputs, progress: usesCache ? remember : nil)
+        let vectors: [UnitVector]
+        do throws(KelterError) {
+            vectors = try await client.embed(inputs, progress: usesCache ? remember : nil)
+        } catch {
+            if error.code == .embeddingModelDrift { forget() }
+            throw error
+        }
         for (index, vector) in zip(missing, vectors) { answer.vectors[index] = vector }
         return answer
     }
@@ -123,7 +129,13 @@ package final class EmbeddingSource: Sendable {
         _ input: EmbeddingInput,
         deadline: ContinuousClock.Instant
     ) async throws(KelterError) -> UnitVector {
-        let vector = try await client.embed([input], deadline: deadline).first ?? .empty
+        let vector: UnitVector
+        do throws(KelterError) {
+            vector = try await client.embed([input], deadline: deadline).first ?? .empty
+        } catch {
+            if error.code == .embeddingModelDrift { forget() }
+            throw error
+        }
         guard !state.withLock({ $0.isCompared }) else { return vector }
         let contract = try await client.probe()
         let comparison = try await store.compareFingerprint(reference: contract.reference)
@@ -138,6 +150,14 @@ package final class EmbeddingSource: Sendable {
         }
         state.withLock { $0.isCompared = comparison != nil }
         return vector
+    }
+
+    /// What was found out about the model holds no longer.
+    private func forget() {
+        state.withLock { state in
+            state.contract = nil
+            state.isCompared = false
+        }
     }
 
     /// Waits until the vectors that came are in the cache.
@@ -159,11 +179,14 @@ package final class EmbeddingSource: Sendable {
         else { return nil }
         let space = space(fingerprint)
         state.withLock { $0.known = space }
+        store.expectFingerprint(fingerprint)
         return space
     }
 
     /// Compares the endpoint with the space, once; a failure is tried again by the next caller.
     private func establish() async throws(KelterError) -> CacheSpace {
+        // In the caller's own task, which can be cancelled while an endpoint is waited for.
+        _ = try await client.probe()
         let task = state.withLock { state in
             if let task = state.contract { return task }
             let task = Task { await self.compare() }
@@ -183,9 +206,9 @@ package final class EmbeddingSource: Sendable {
     private func compare() async -> Result<CacheSpace, KelterError> {
         do throws(KelterError) {
             let contract = try await client.probe()
-            return .success(
-                space(try await store.adoptFingerprint(model: profile.model, reference: contract.reference))
-            )
+            let fingerprint = try await store.adoptFingerprint(model: profile.model, reference: contract.reference)
+            store.expectFingerprint(fingerprint)
+            return .success(space(fingerprint))
         } catch {
             return .failure(error)
         }

@@ -71,13 +71,18 @@ package final class StageCatalog: Sendable {
         return stages
     }
 
-    /// The stages of every vector space there is, opened where they are not.
+    /// The stages of every vector space of the profiles that is there, opened where they are not.
     ///
     /// - Throws: ``KelterError`` of one of them.
     package func allSpaces() async throws(KelterError) -> [Ingestion.Stages] {
         var spaces: [String: Ingestion.Stages] = [standard.profile.vectorSpace: standard]
         for profile in routing.profiles where spaces[profile.vectorSpace] == nil {
-            spaces[profile.vectorSpace] = try await stages(for: profile)
+            do throws(KelterError) {
+                spaces[profile.vectorSpace] = try await stages(for: profile)
+            } catch {
+                // A space that was never made holds nothing.
+                guard error.code == .schemaMissing else { throw error }
+            }
         }
         return spaces.sorted { $0.key < $1.key }.map(\.value)
     }

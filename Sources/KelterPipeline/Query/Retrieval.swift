@@ -23,7 +23,7 @@ package struct Retrieval: Sendable {
         }
     }
 
-    /// The name of the embedding profile that questions are embedded with.
+    /// The name of the default profile.
     package var profileName: String { catalog.standard.profile.name }
     /// The names of all profiles.
     package var profileNames: [String] { catalog.routing.profiles.map(\.name) }

@@ -144,7 +144,7 @@ extension Intake {
     ///
     /// - Parameters:
     ///   - identifiers: The documents, as the caller wrote them.
-    ///   - profile: The embedding profile; `nil` for the default.
+    ///   - profile: The embedding profile; `nil` leaves it to the metadata and the rules.
     ///   - request: Who asks, into which scope.
     ///   - reply: The answer to be stored with the run.
     /// - Returns: The run, which a worker will take, and which identifiers are none.

@@ -18,14 +18,20 @@ extension Batch {
             for source in sources {
                 let place = Place(space: stages.profile.vectorSpace, collection: source.collection)
                 guard present[place]?.contains(source.externalID) != true else { continue }
+                func isIn(_ places: [Place: Set<String>]) -> Bool {
+                    places.contains {
+                        $0.key.collection == source.collection && $0.value.contains(source.externalID)
+                    }
+                }
+                let hasMoved = isIn(present)
+                // Nothing goes before its replacement is there.
+                if hasMoved, !request.plan, !isIn(stored) { continue }
                 missing.append(
                     Missing(
                         store: stages.store,
                         collection: source.collection,
                         externalID: source.externalID,
-                        hasMoved: present.contains {
-                            $0.key.collection == source.collection && $0.value.contains(source.externalID)
-                        }
+                        hasMoved: hasMoved
                     )
                 )
             }

@@ -21,6 +21,8 @@ actor Batch {
     private var seen: Set<Identity> = []
     /// External identifiers found, by scope: only kept to find out what is gone.
     private(set) var present: [Place: Set<String>] = [:]
+    /// Those of them that are stored: what has moved goes from its old place only then.
+    private(set) var stored: [Place: Set<String>] = [:]
     /// Entries that failed before their identity was known.
     private(set) var unidentified = 0
 
@@ -229,6 +231,12 @@ actor Batch {
         let targets = item.scope.targets
         switch result {
         case .done(let results, let reused):
+            if request.sync {
+                for (target, result) in zip(targets, results) where result.result.outcome != .failed {
+                    let place = Place(space: item.profile.vectorSpace, collection: target)
+                    stored[place, default: []].insert(item.externalID)
+                }
+            }
             progress.update { figures in
                 figures.cacheHits += reused
                 for result in results { figures.count(result.result, externalID: item.externalID) }

@@ -70,16 +70,20 @@ extension Ingestion {
             ),
             tenant: tenant
         )
+        var outcomes: [Outcome] = []
         for part in work {
+            report.outcome = .failed
             let result = await part.processor.process(part.item, verdicts: part.verdicts)
             do throws(KelterError) {
                 try await account(result, part.item, request: request, objects: objects, in: &report)
             } catch {
                 report.outcome = .failed
                 report.error = error
-                break
             }
+            outcomes.append(report.outcome)
+            if report.error != nil { break }
         }
+        report.outcome = outcomes.max { $0.severity < $1.severity } ?? .failed
         report.costs = await costs(tenant: tenant)
         report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
         report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
@@ -196,7 +200,7 @@ extension Ingestion {
                 )
             )
         }
-        report.outcome = report.documents.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
+        report.outcome = results.map(\.outcome).max { $0.severity < $1.severity } ?? .unchanged
     }
 }
 

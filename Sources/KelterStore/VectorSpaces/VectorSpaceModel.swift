@@ -11,10 +11,17 @@ struct VectorSpaceModel: Sendable {
     ///
     /// - Parameters:
     ///   - model: The model of the vectors at hand; `nil` is not checked.
+    ///   - fingerprint: Its fingerprint; `nil` is not checked.
     ///   - stamps: Whether a space without a model becomes one of this model.
     ///   - connection: Inside a transaction.
-    /// - Throws: ``ErrorCode/modelMismatch`` as a finding.
-    func check(_ model: String?, stamps: Bool, on connection: isolated Connection) throws(DatabaseFailure) {
+    /// - Throws: ``ErrorCode/modelMismatch`` or ``ErrorCode/embeddingModelDrift`` as a finding.
+    func check(
+        _ model: String?,
+        fingerprint: String? = nil,
+        stamps: Bool,
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) {
+        if let fingerprint { try check(fingerprint: fingerprint, on: connection) }
         guard let model else { return }
         var present = try read(on: connection)
         if present == nil, stamps {
@@ -26,6 +33,19 @@ struct VectorSpaceModel: Sendable {
         }
         guard let present, present != model else { return }
         throw .finding(mismatch(present, model))
+    }
+
+    private func check(fingerprint: String, on connection: isolated Connection) throws(DatabaseFailure) {
+        let rows = try connection.query("SELECT fingerprint FROM \(schema).vector_space")
+        guard rows.count > 0, let present = rows.text(0, 0), present != fingerprint else { return }
+        throw .finding(
+            KelterError(
+                .embeddingModelDrift,
+                "Schema \(schema.name) was moved to another model while this process was running.",
+                subject: "EMBEDDINGS_MODEL_PRIMARY",
+                fix: "Start the process again."
+            )
+        )
     }
 
     /// The refusal of a model that is not that of the space.

@@ -14,6 +14,8 @@ struct GroupWriter: Sendable {
     let dimension: Int
     /// The model of the vectors; `nil` when it is not looked at.
     let model: String?
+    /// The fingerprint of the vectors' model; `nil` when it is not looked at.
+    let fingerprint: String?
     /// How long one statement may take.
     ///
     /// The vector index makes the time of a statement grow with its rows.
@@ -22,7 +24,7 @@ struct GroupWriter: Sendable {
     /// Runs inside an open transaction of the tenant.
     func write(on connection: isolated Connection) throws(DatabaseFailure) -> [WriteResult] {
         let keys = group.map(\.key)
-        try VectorSpaceModel(schema: schema).check(model, stamps: true, on: connection)
+        try VectorSpaceModel(schema: schema).check(model, fingerprint: fingerprint, stamps: true, on: connection)
         try lock(keys, on: connection)
         let before = try GuardQuery.lockedState(connection, schema: schema, keys: keys, tenant: tenant)
         var state = before

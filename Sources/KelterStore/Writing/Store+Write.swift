@@ -91,6 +91,7 @@ extension Store {
             tenant: tenant,
             dimension: configuration.dimension,
             model: configuration.model,
+            fingerprint: fingerprint,
             statementTimeoutMilliseconds: configuration.statementTimeoutMilliseconds
         )
         do throws(DatabaseFailure) {
