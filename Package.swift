@@ -91,7 +91,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "KelterBenchmarks",
-            dependencies: ["KelterModel", "KelterLocal", "KelterStore", "KelterTestSupport"]
+            dependencies: ["KelterModel", "KelterEmbedding", "KelterLocal", "KelterStore", "KelterTestSupport"]
         ),
 
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),

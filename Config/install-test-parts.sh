@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes the tests' virtual environments in the parts directory; says and does nothing when they are there. Without argument:
 # `test-venv` from test-requirements.txt, the LiteLLM proxy the tests run against. With the argument `http`:
-# `http-test-venv` from http-test-requirements.txt, schemathesis.
+# `http-test-venv` from http-test-requirements.txt, schemathesis. With the argument `bench`: `bench-venv` from
+# bench-requirements.txt, the openai client that `kelter-bench embedding` measures beside Kelter's.
 set -euo pipefail
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +11,8 @@ source "$here/parts-directory.sh"
 case ${1:-} in
 '') name=test what="the tests' LiteLLM proxy" size="750 MB" ;;
 http) name=http-test what="schemathesis" size="60 MB" ;;
-*) echo "usage: install-test-parts.sh [http]" >&2 && exit 2 ;;
+bench) name=bench what="Python's openai client" size="140 MB" ;;
+*) echo "usage: install-test-parts.sh [http|bench]" >&2 && exit 2 ;;
 esac
 requirements=$here/$name-requirements.txt
 venv=$parts/$name-venv

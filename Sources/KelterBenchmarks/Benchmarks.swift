@@ -4,16 +4,27 @@ import KelterModel
 import KelterStore
 import KelterTestSupport
 
-/// `kelter-bench`: batches of text files against an instant endpoint, without and with the vector index in place.
+/// `kelter-bench [FILES]`: batches of text files against an instant endpoint, without and with the vector index in place;
+/// `kelter-bench embedding [TEXTS]`: the embedding client alone.
 ///
-/// Runs the release binary beside it as a process of its own, so that memory and processor time are those of the
-/// product. Everything is made and removed by the benchmark itself.
+/// The first runs the release binary beside it as a process of its own, so that memory and processor time are those of
+/// the product. Everything is made and removed by the benchmark itself.
 @main
 struct Benchmarks {
     static func main() async {
         do {
-            let files = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 5000
-            try await run(files: files)
+            let arguments = CommandLine.arguments.dropFirst()
+            let number = arguments.last.flatMap { Int($0) }
+            switch arguments.first {
+            case "embedding":
+                try EmbeddingBenchmark(texts: max(1, number ?? 20_000)).run()
+            case EmbeddingWorkers.endpointMode:
+                try EmbeddingWorkers.serve(Array(arguments))
+            case EmbeddingWorkers.clientMode:
+                try await EmbeddingWorkers.embed(Array(arguments))
+            default:
+                try await run(files: number ?? 5000)
+            }
         } catch {
             print("\(error)")
             exit(1)
@@ -67,20 +78,24 @@ struct Benchmarks {
 
     /// The `kelter` binary built together with this one.
     private static func binary() throws(KelterError) -> String {
+        try ownPath().split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/kelter"
+    }
+
+    /// The path of this program.
+    static func ownPath() throws(KelterError) -> String {
         guard let resolved = realpath("/proc/self/exe", nil) else {
             throw KelterError(.internalError, "This program's path cannot be found.")
         }
         defer { free(resolved) }
-        let path = String(cString: resolved)
-        return path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/kelter"
+        return String(cString: resolved)
     }
 
-    private static func pad(_ text: String, _ width: Int) -> String {
+    static func pad(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
 
-    private static func number(_ value: Double, _ width: Int, digits: Int = 0) -> String {
-        let scale = digits == 2 ? 100.0 : 1
+    static func number(_ value: Double, _ width: Int, digits: Int = 0) -> String {
+        let scale = [1, 10, 100.0][digits]
         let rounded = (value * scale).rounded() / scale
         let text = digits == 0 ? "\(Int(rounded))" : "\(rounded)"
         return String(repeating: " ", count: max(0, width - text.count)) + text

@@ -47,6 +47,9 @@ package final class FaultInjectingEndpoint: Sendable {
         package var chatScript = Script.none
         /// Whether the log keeps the texts; default yes, benchmarks say no.
         package var recordsTexts = true
+        /// Whether a right reply is made once for each model, number of inputs and encoding, and given to all later
+        /// requests of that kind whatever their texts; default no, benchmarks say yes: making vectors is dear.
+        package var reusesReplies = false
 
         package init() {}
     }
@@ -92,6 +95,14 @@ package final class FaultInjectingEndpoint: Sendable {
 
     private final class State: Sendable {
         let log = Mutex(Log())
+        let replies = Mutex<[ReplyKind: LoopbackHTTPServer.Response]>([:])
+    }
+
+    /// What replies that are used again have in common.
+    private struct ReplyKind: Hashable {
+        let model: String
+        let inputs: Int
+        let isBase64: Bool
     }
 
     /// Begins to serve on a free port.
@@ -103,7 +114,7 @@ package final class FaultInjectingEndpoint: Sendable {
         let state = State()
         self.state = state
         server = try LoopbackHTTPServer(port: port) { request in
-            Self.answer(request, dimension: dimension, options: options, log: state.log)
+            Self.answer(request, dimension: dimension, options: options, state: state)
         }
     }
 
@@ -129,30 +140,30 @@ package final class FaultInjectingEndpoint: Sendable {
         _ request: LoopbackHTTPServer.Request,
         dimension: Int,
         options: Options,
-        log: borrowing Mutex<Log>
+        state: State
     ) -> LoopbackHTTPServer.Response {
         if request.method == "POST", request.path.hasSuffix("/chat/completions") {
-            return answerChat(request, options: options, log: log)
+            return answerChat(request, options: options, log: state.log)
         }
-        let number = log.withLock { log in
+        let number = state.log.withLock { log in
             defer { log.requests += 1 }
             log.inFlight += 1
             log.maximumInFlight = max(log.maximumInFlight, log.inFlight)
             return log.requests
         }
-        defer { log.withLock { $0.inFlight -= 1 } }
+        defer { state.log.withLock { $0.inFlight -= 1 } }
 
         guard request.method == "POST", request.path.hasSuffix("/embeddings") else {
             return error(404, "no such route")
         }
         guard isAuthorised(request, options) else { return error(401, "bad key") }
-        if let limit = options.limit, let wait = log.withLock({ $0.admit(limit) }) {
+        if let limit = options.limit, let wait = state.log.withLock({ $0.admit(limit) }) {
             var response = error(429, "too many requests")
             if limit.saysWhen { response.headers.append(("retry-after-ms", "\(wait * 1000)")) }
             return response
         }
         guard let call = Call(request.body) else { return error(400, "bad request") }
-        log.withLock { log in
+        state.log.withLock { log in
             log.inputs += call.inputs.count
             log.sizes.append(call.inputs.count)
             log.encodings.append(call.encoding)
@@ -172,11 +183,21 @@ package final class FaultInjectingEndpoint: Sendable {
         case .refused: if isBase64 { return error(422, "encoding_format must be float") }
         case .ignored: isBase64 = false
         }
-        let salt = Array(options.modelSalt.utf8)
-        let read = call.inputs.map { ($0.prefix(options.readBytes ?? $0.count) + salt)[...] }
-        let width = options.dimensions[call.model] ?? dimension
-        let reply = Reply(model: call.model, inputs: read, dimension: width, isBase64: isBase64)
-        return reply.response(options.script.fault(number))
+        let fault = options.script.fault(number)
+        let make = {
+            let salt = Array(options.modelSalt.utf8)
+            let read = call.inputs.map { ($0.prefix(options.readBytes ?? $0.count) + salt)[...] }
+            let width = options.dimensions[call.model] ?? dimension
+            return Reply(model: call.model, inputs: read, dimension: width, isBase64: isBase64)
+        }
+        guard options.reusesReplies, fault == nil else { return make().response(fault) }
+        let kind = ReplyKind(model: call.model, inputs: call.inputs.count, isBase64: isBase64)
+        return state.replies.withLock { replies in
+            if let reply = replies[kind] { return reply }
+            let reply = make().response(nil)
+            replies[kind] = reply
+            return reply
+        }
     }
 
     private static func answerChat(

@@ -27,6 +27,23 @@ struct EmbeddingClientTests {
         #expect(endpoint.log.encodings.last == encoding.rawValue)
     }
 
+    @Test("gets the first texts' vectors again from an endpoint that uses its replies again")
+    func reusedReplies() async throws {
+        var options = FaultInjectingEndpoint.Options()
+        options.reusesReplies = true
+        let endpoint = try FaultInjectingEndpoint(dimension: 24, options: options)
+        defer { endpoint.stop() }
+        let client = try makeClient(endpoint)
+        let probe = try expected(["Kelter", "Traubenmost"], dimension: 24)
+        for texts in [["a", "b", "c"], ["d", "e", "f"]] {
+            let vectors = try await client.embed(texts.map { EmbeddingInput(text: $0, tokens: 1) })
+            #expect(vectors == (try expected(["a", "b", "c"], dimension: 24)))
+        }
+        // Two texts were asked for by the probe before.
+        let vectors = try await client.embed(["a", "b"].map { EmbeddingInput(text: $0, tokens: 1) })
+        #expect(vectors == probe)
+    }
+
     @Test("probes once: encoding, width, length and model")
     func probe() async throws {
         let endpoint = try FaultInjectingEndpoint(dimension: 32)

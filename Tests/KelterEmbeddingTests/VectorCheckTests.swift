@@ -55,6 +55,20 @@ struct VectorCheckTests {
         #expect(code(short) == nil)
     }
 
+    @Test("the length counts every number of a vector of any width")
+    func everyNumber() {
+        for width in 1...40 {
+            for position in 0..<width {
+                var raw = [Float](repeating: 0, count: width)
+                raw[position] = -3
+                #expect(
+                    VectorCheck.judge(raw, encoding: .float, dimension: width).length == 3,
+                    "\(position) of \(width)"
+                )
+            }
+        }
+    }
+
     @Test("lengths at the bounds are plausible, those beyond are not")
     func lengths() {
         for (length, wanted) in [

@@ -61,9 +61,7 @@ enum VectorCheck {
     }
 
     private static func length(of raw: [Float]) -> Double {
-        var squares = 0.0
-        for value in raw { squares += Double(value) * Double(value) }
-        return squares.squareRoot()
+        UnitVector.squaredLength(of: raw).squareRoot()
     }
 
     private static func lengthAsBigEndian(_ raw: [Float]) -> Double {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Functions of glibc that its headers hide without `_GNU_SOURCE`, which Swift's import does not define; found by name.
-enum HiddenLibC {
+package enum HiddenLibC {
     private typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
     private typealias Affinity = @convention(c) (pid_t, Int, UnsafeMutableRawPointer) -> Int32
 
@@ -15,7 +15,7 @@ enum HiddenLibC {
     }
 
     /// The processors this process may run on, by number; at least one.
-    static var processors: [Int] {
+    package static var processors: [Int] {
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: words) { mask in
             mask.initialize(repeating: 0)
             guard let base = mask.baseAddress, let getAffinity, getAffinity(0, words * 8, base) >= 0 else { return [0] }

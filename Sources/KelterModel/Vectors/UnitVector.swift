@@ -24,8 +24,7 @@ package enum UnitVector: Equatable, Sendable {
                 fix: "Set EMBEDDINGS_DIM to the model's dimension and use a vector space of that dimension."
             )
         }
-        var squares = 0.0
-        for value in raw { squares += Double(value) * Double(value) }
+        let squares = Self.squaredLength(of: raw)
         // NaN and infinity reach the sum; finite floats cannot overflow a double.
         guard squares.isFinite else {
             throw KelterError(
@@ -39,7 +38,31 @@ package enum UnitVector: Equatable, Sendable {
             return
         }
         let scale = 1 / squares.squareRoot()
-        self = .unit(raw.map { Float(Double($0) * scale) })
+        // Written in place: what `map` does for each element keeps the compiler from scaling several at a time.
+        self = .unit(
+            Array(unsafeUninitializedCapacity: raw.count) { values, count in
+                raw.withUnsafeBufferPointer { raw in
+                    for index in raw.indices {
+                        values.initializeElement(at: index, to: Float(Double(raw[index]) * scale))
+                    }
+                }
+                count = raw.count
+            }
+        )
+    }
+
+    /// ‖v‖², summed in double precision.
+    package static func squaredLength(of raw: [Float]) -> Double {
+        raw.withUnsafeBytes { bytes in
+            // Eight sums, as one would have each addition wait for the one before.
+            var sums = SIMD8<Double>.zero
+            let groups = raw.count / 8
+            for group in 0..<groups {
+                let values = SIMD8<Double>(bytes.loadUnaligned(fromByteOffset: group * 32, as: SIMD8<Float>.self))
+                sums += values * values
+            }
+            return raw[(groups * 8)...].reduce(sums.sum()) { $0 + Double($1) * Double($1) }
+        }
     }
 
     /// The numbers, or `nil` when there is no direction.
