@@ -1,3 +1,5 @@
+package import KelterModel
+
 /// Where vectors come from, and how hard it may be pressed.
 package struct EmbeddingEndpoint: Sendable, Equatable {
     /// `LITELLM_BASE_URL`: `http` or `https`, with or without `/v1` and a slash at the end; `/embeddings` is appended.
@@ -134,6 +136,8 @@ package struct EmbeddingStatistics: Sendable, Equatable {
     package var outages = 0
     /// Inputs answered by the fallback model.
     package var fallbackInputs = 0
+    /// Why the fallback model is not used; `nil` while it is, or was not needed.
+    package var fallbackProblem: KelterError?
     /// Requests of whose tokens the endpoint says it has read fewer than were sent, beyond the tolerance.
     package var suspectedTruncations = 0
     /// The tokens missing in them.

@@ -14,8 +14,8 @@ struct EmbeddingFaultMatrixTests {
         case repeated
         /// It ends at once.
         case final
-        /// It is repeated, and how often is not the client's doing alone: libcurl repeats on dead connections, and a
-        /// timeout divides the request.
+        /// It is repeated, and how often is not the client's doing alone: libcurl repeats on dead connections, a timeout
+        /// divides the request, and a throttle is no attempt.
         case uncounted
     }
 
@@ -91,7 +91,7 @@ struct EmbeddingFaultMatrixTests {
         Line("408", .status(408), .embeddingTimeout, .uncounted),
         Line("409", .status(409), .embeddingServerError),
         Line("425", .status(425), .embeddingServerError),
-        Line("429", .status(429), .embeddingThrottled),
+        Line("429", .status(429), .embeddingThrottled, .uncounted),
         Line("500", .status(500), .embeddingServerError),
         Line("HTML under 502", .status(502, body: "<html>"), .embeddingServerError),
         Line("503", .status(503), .embeddingServerError),
@@ -123,6 +123,7 @@ struct EmbeddingFaultMatrixTests {
         let isSlow = line.code == .embeddingTimeout
         let client = try makeClient(endpoint) {
             $0.retryAttempts = 1
+            $0.patience = .milliseconds(300)
             if isSlow { $0.timeout = .milliseconds(800) }
         }
         defer { client.close() }

@@ -225,6 +225,37 @@ struct OutageTests {
         #expect(simulation.scheduler.statistics.fallbackInputs > 100)
     }
 
+    @Test("time in which the fallback answers is not lost to the primary model's throttle")
+    func fallbackTime() throws {
+        var simulation = Simulation { $0.fallbackModel = "other" }
+        simulation.scheduler.lanes[1].phase = .known(Simulation.contract())
+        let start = simulation.start
+        func send(_ caller: UInt64, at time: Duration) throws -> RequestScheduler.Request {
+            simulation.scheduler.submit(caller, [EmbeddingInput(text: "a", tokens: 10)], now: start + time)
+            return try next(at: time)
+        }
+        func next(at time: Duration) throws -> RequestScheduler.Request {
+            let step = simulation.scheduler.next(start + time)
+            guard case .send(let request) = step else { throw CancellationError() }
+            return request
+        }
+        func end(_ request: RequestScheduler.Request, _ verdict: TransferVerdict, at time: Duration) {
+            _ = simulation.scheduler.finished(request.id, verdict, now: start + time)
+        }
+
+        let refused = try send(1, at: .zero)
+        #expect(refused.model == "m")
+        end(refused, Simulation.throttle(after: .seconds(60)), at: .milliseconds(10))
+        let again = try next(at: .milliseconds(10))
+        let second = try send(2, at: .milliseconds(20))
+        #expect([again.model, second.model] == ["other", "other"])
+        for request in [again, second] { end(request, Simulation.vectors(1), at: .milliseconds(40)) }
+        // An hour later the primary model is asked again.
+        let late = try send(3, at: .seconds(3600))
+        #expect(late.model == "m")
+        #expect(simulation.scheduler.statistics.throttledTime == .zero)
+    }
+
     @Test("a fallback with other vectors is never used, nor one that does not know the model")
     func strangeFallback() {
         for isMissing in [false, true] {

@@ -55,6 +55,7 @@ struct RunReportView {
         if costs.fallbackInputs > 0 {
             lines.append("  \(costs.profile): \(costs.fallbackInputs) texts embedded by the fallback model")
         }
+        if let problem = costs.fallbackProblem { lines.append("  warning: \(problem)") }
         if costs.suspectedTruncations > 0 {
             lines.append(
                 "  warning: EMBEDDING_TRUNCATION: \(costs.model) says it has read \(costs.truncatedTokens) tokens fewer "

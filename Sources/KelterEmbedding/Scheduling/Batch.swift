@@ -65,8 +65,6 @@ struct Lane {
     var running = 0
     /// When the number of requests under way last kept something from being sent.
     var lastBusy: ContinuousClock.Instant?
-    /// Since when there was something to send that a throttle held back.
-    var heldSince: ContinuousClock.Instant?
 
     var contract: EmbeddingContract? {
         if case .known(let contract) = phase { contract } else { nil }

@@ -94,6 +94,8 @@ struct RequestScheduler {
     var waiting: [Batch] = []
     var running: [RequestID: Running] = [:]
     var nextRequest = 0
+    /// Since when there was something to send that a throttle held back.
+    private var heldSince: Instant?
     var sizes: BatchSizes
     var statistics = EmbeddingStatistics()
 
@@ -220,9 +222,7 @@ extension RequestScheduler {
             abandon(run.batch, now: now)
         }
         effects.aborts.sort()
-        if callers.isEmpty, probeWaiters.isEmpty {
-            for index in lanes.indices { lanes[index].heldSince = nil }
-        }
+        if callers.isEmpty, probeWaiters.isEmpty { heldSince = nil }
         guard !waiting.isEmpty else { return }
         for batch in waiting where !isWanted(batch) { abandon(batch, now: now) }
         waiting = waiting.filter(isWanted)
@@ -325,21 +325,22 @@ extension RequestScheduler {
         let state = lanes[lane.rawValue]
         switch state.flow.gate(tokens: tokens, running: state.running, now: now) {
         case .open:
-            release(lane, now)
+            release(now)
             return true
         case .busy:
             lanes[lane.rawValue].lastBusy = now
             return false
         case .closed(let until, let isThrottled):
             wake.at(until)
-            if isThrottled, state.heldSince == nil { lanes[lane.rawValue].heldSince = now }
+            if isThrottled, heldSince == nil { heldSince = now }
             return false
         }
     }
 
-    /// Adds up the time in which a throttle alone kept something from being sent.
-    private mutating func release(_ lane: LaneID, _ now: Instant) {
-        guard let since = lanes[lane.rawValue].heldSince.take() else { return }
+    /// Adds up the time in which a throttle alone kept something from being sent: what another lane takes at once was not
+    /// kept.
+    private mutating func release(_ now: Instant) {
+        guard let since = heldSince.take() else { return }
         statistics.throttledTime += now - since
     }
 

@@ -222,6 +222,7 @@ extension EmbeddingDriver {
             var statistics = scheduler.statistics
             statistics.bytesReceived = bytesReceived
             statistics.connections = connections
+            statistics.fallbackProblem = scheduler.fallbackProblem
             driver.published.withLock { $0 = statistics }
         }
 

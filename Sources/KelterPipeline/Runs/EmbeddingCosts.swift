@@ -24,6 +24,8 @@ package struct EmbeddingCosts: Sendable, Equatable {
     /// How often requests were held back because the endpoint failed again and again.
     package let outages: Int
     package let fallbackInputs: Int
+    /// Why the fallback model was not used although it was needed.
+    package let fallbackProblem: KelterError?
     /// Requests of which the endpoint says it has read fewer tokens than were sent.
     package let suspectedTruncations: Int
     package let truncatedTokens: Int
@@ -48,6 +50,7 @@ package struct EmbeddingCosts: Sendable, Equatable {
         throttledTime = statistics.throttledTime
         outages = statistics.outages
         fallbackInputs = statistics.fallbackInputs
+        fallbackProblem = statistics.fallbackProblem
         suspectedTruncations = statistics.suspectedTruncations
         truncatedTokens = statistics.truncatedTokens
         uncached = figures.uncached
@@ -62,7 +65,9 @@ package struct EmbeddingCosts: Sendable, Equatable {
             ("tokens_saved", .int(tokensSaved)), ("price_saved", priceSaved.map { .double($0) } ?? .null),
             ("retries", .int(retries)), ("throttles", .int(throttles)),
             ("throttled_ms", .int(throttledTime.milliseconds)), ("outages", .int(outages)),
-            ("fallback_inputs", .int(fallbackInputs)), ("suspected_truncations", .int(suspectedTruncations)),
+            ("fallback_inputs", .int(fallbackInputs)),
+            ("fallback_problem", .optional(fallbackProblem?.description)),
+            ("suspected_truncations", .int(suspectedTruncations)),
             ("truncated_tokens", .int(truncatedTokens)), ("uncached", .int(uncached)),
         ])
     }
