@@ -28,6 +28,8 @@ demo: build ## ingest Samples/ into the embedded server and ask a German and an 
 	@printf '\n== Ask: %s\n' "$$QUESTION_EN"; $(KELTER) query "$$QUESTION_EN"
 	@printf '\n== Status\n'; $(KELTER) status
 
+# All tests at once would wait for each other longer than the limits of the statements and requests they are about.
+test: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 12
 test: deps-test ## build everything and run all tests; they start the servers they need themselves
 	swift build --build-tests
 	@# The tests of the built binary start dozens of processes: in passes of their own, or they would starve the others.

@@ -19,7 +19,7 @@ package struct TemporaryDatabase: Sendable {
     ///   - dimension: The width of the vectors. Default 8.
     ///   - poolSize: Connections of the store. Default 4.
     ///   - appliesSchema: Whether the tables are created. Default `true`.
-    ///   - statementTimeout: Of the store. Default 15 s.
+    ///   - statementTimeout: Of the store. Default 120 s: many tests share two cores.
     ///   - body: The test.
     /// - Returns: What the test returned.
     /// - Throws: What the test threw, or why there is no database.
@@ -27,7 +27,7 @@ package struct TemporaryDatabase: Sendable {
         dimension: Int = 8,
         poolSize: Int = 4,
         appliesSchema: Bool = true,
-        statementTimeout: Duration = .seconds(15),
+        statementTimeout: Duration = .seconds(120),
         _ body: (TemporaryDatabase) async throws -> Value
     ) async throws -> Value {
         let server = try await TestServer.postgresURL()

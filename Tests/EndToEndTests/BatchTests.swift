@@ -161,9 +161,7 @@ import Testing
         try await World.with(options) { world in
             try tree(world, files: 1500)
             let run = try KelterProcess(["ingest", world.documents, "--json"], environment: world.environment)
-            while try await world.count("SELECT count(*) FROM rag.documents") < 100 {
-                try await Task.sleep(for: .milliseconds(20))
-            }
+            try await waitUntil("100 documents") { try await world.count("SELECT count(*) FROM rag.documents") >= 100 }
             run.send(SIGINT)
             let result = try await run.finish()
             #expect(result.exitCode == 130, "\(result.messages)")
@@ -186,9 +184,7 @@ import Testing
         try await World.with(options) { world in
             try tree(world, files: 800)
             let run = try KelterProcess(["ingest", world.documents, "--json"], environment: world.environment)
-            while try await world.count("SELECT count(*) FROM rag.documents") < 50 {
-                try await Task.sleep(for: .milliseconds(20))
-            }
+            try await waitUntil("50 documents") { try await world.count("SELECT count(*) FROM rag.documents") >= 50 }
             run.send(SIGTERM)
             let identifier = try await run.finish().json["run_id"]?.string ?? ""
             // A file that goes away in between must not leave the run with more items than it finds.
@@ -214,8 +210,8 @@ import Testing
             for _ in 0..<3 {
                 let before = try await world.count("SELECT count(*) FROM rag.documents")
                 let run = try KelterProcess(["ingest", world.documents, "--json"], environment: world.environment)
-                while try await world.count("SELECT count(*) FROM rag.documents") < before + 60 {
-                    try await Task.sleep(for: .milliseconds(5))
+                try await waitUntil("60 documents more") {
+                    try await world.count("SELECT count(*) FROM rag.documents") >= before + 60
                 }
                 run.send(SIGKILL)
                 _ = try await run.finish()

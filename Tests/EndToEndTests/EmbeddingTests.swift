@@ -68,7 +68,7 @@ import Testing
                 "EMBEDDINGS_BATCH_SIZE": "4", "EMBEDDINGS_REQUESTS_IN_FLIGHT": "4",
             ]) { $1 }
             let process = try KelterProcess(["ingest", file, "--json"], environment: environment)
-            while world.endpoint.log.requests < 40 { try await Task.sleep(for: .milliseconds(5)) }
+            try await waitUntil("40 requests") { world.endpoint.log.requests >= 40 }
             process.send(SIGKILL)
             _ = try await process.finish()
             let paid = world.endpoint.log.inputs
@@ -178,7 +178,7 @@ import Testing
                 "EMBEDDINGS_BATCH_SIZE": "4", "EMBEDDINGS_REQUESTS_IN_FLIGHT": "2",
             ]) { $1 }
             let process = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
-            while world.endpoint.log.requests < 12 { try await Task.sleep(for: .milliseconds(5)) }
+            try await waitUntil("12 requests") { world.endpoint.log.requests >= 12 }
             let port = world.endpoint.port
             world.endpoint.stop()
             try await Task.sleep(for: .seconds(2))

@@ -15,8 +15,9 @@ struct AdvisoryLockTests {
             let blocking = Task {
                 try await blocker.runScript(
                     """
-                    BEGIN; INSERT INTO rag.collections (tenant_id, id) VALUES ('\(tenant.rowID)', '\(collection)');
-                    SELECT pg_sleep(30)
+                    SET statement_timeout TO 0; BEGIN;
+                    INSERT INTO rag.collections (tenant_id, id) VALUES ('\(tenant.rowID)', '\(collection)');
+                    SELECT pg_sleep(600)
                     """
                 )
             }
@@ -42,7 +43,6 @@ struct AdvisoryLockTests {
 
     /// Returns when a session of the database waits for this event of `pg_stat_activity`.
     private func waitUntil(_ event: String, in store: Store) async throws {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = '\(event)'"
-        while try await store.count(sql) == 0 { await Task.yield() }
+        try await store.waitUntil("SELECT count(*) FROM pg_stat_activity WHERE wait_event = '\(event)'")
     }
 }

@@ -198,10 +198,10 @@ struct ConcurrencyTests {
             let started = ContinuousClock.now
             let sleeping = Task { try await store.runScript("SELECT pg_sleep(30)") }
             let administrator = try database.store()
-            while try await administrator.count(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-            ) == 0 {
-                await Task.yield()
+            try await waitUntil("the statement runs") {
+                try await administrator.count(
+                    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+                ) != 0
             }
             sleeping.cancel()
             let error = await #expect(throws: KelterError.self) { try await sleeping.value }

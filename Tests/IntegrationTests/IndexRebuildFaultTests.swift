@@ -136,7 +136,7 @@ struct IndexRebuildFaultTests {
             let rebuild = Task {
                 try await fixture.store.rebuildVectorIndex(IndexRequest(kind: .ivfflat())) { log.add($0) }
             }
-            while !log.all.contains("dropping the old index") { try await Task.sleep(for: .milliseconds(5)) }
+            try await waitUntil("the old index is dropped") { log.all.contains("dropping the old index") }
             try await Task.sleep(for: .milliseconds(200))
             let request = SearchRequest(
                 vector: Fixture.axis(0, dimension: IndexRebuildFixture.dimension).values,

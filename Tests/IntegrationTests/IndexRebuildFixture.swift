@@ -117,15 +117,10 @@ final class PhaseLog: Sendable {
 }
 
 extension Store {
-    /// Returns when the statement counts something; gives up after a minute.
+    /// Returns when the statement counts something.
     func waitUntil(_ sql: String) async throws {
-        let end = ContinuousClock.now + .seconds(60)
-        while try await count(sql + (sql.contains("pg_stat_activity") ? " AND datname = current_database()" : "")) == 0
-        {
-            guard ContinuousClock.now < end else {
-                throw KelterError(.internalError, "The condition of the test was never met.", subject: sql)
-            }
-            try await Task.sleep(for: .milliseconds(5))
+        try await KelterTestSupport.waitUntil(sql) {
+            try await count(sql + (sql.contains("pg_stat_activity") ? " AND datname = current_database()" : "")) != 0
         }
     }
 }

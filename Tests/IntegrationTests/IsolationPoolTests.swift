@@ -50,10 +50,10 @@ struct IsolationPoolTests {
             try await expectNoTenant(store, session)
 
             let sleeping = Task { try await store.rows("SELECT pg_sleep(30)", tenant: Self.a) }
-            while try await database.store.count(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '\(database.name)'"
-            ) != 1 {
-                try await Task.sleep(for: .milliseconds(2))
+            try await waitUntil("the statement runs") {
+                try await database.store.count(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '\(database.name)'"
+                ) == 1
             }
             sleeping.cancel()
             let interrupted = await #expect(throws: KelterError.self) { try await sleeping.value }

@@ -155,10 +155,9 @@ struct MigrationTests {
         try await TemporaryDatabase.with { database in
             let store = database.store
             let run = Task { try await store.migrate(set, schema: "dev") }
-            while try await store.count("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE slow%'")
-                == 0
-            {
-                try await Task.sleep(for: .milliseconds(5))
+            try await waitUntil("the migration runs") {
+                try await store.count("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE slow%'")
+                    != 0
             }
             run.cancel()
             let error = await #expect(throws: KelterError.self) { try await run.value }

@@ -196,14 +196,14 @@ struct ChatClientTests {
     func cancellation() async throws {
         try await run(.requests(0..., .hang), settings: { $0.timeout = .seconds(120) }) { endpoint, client in
             let hanging = Task { await failure { try await client.complete(messages) } }
-            while endpoint.log.chats.isEmpty { await Task.yield() }
+            try await waitUntil("the request") { !endpoint.log.chats.isEmpty }
             hanging.cancel()
             #expect(await hanging.value?.code == .interrupted)
-            while endpoint.connectionsOpen > 0 { await Task.yield() }
+            try await waitUntil("all connections are closed") { endpoint.connectionsOpen == 0 }
         }
         try await run(.requests(0..., .status(429, headers: [("Retry-After", "30")]))) { endpoint, client in
             let waiting = Task { await failure { try await client.complete(messages) } }
-            while endpoint.log.chats.isEmpty { await Task.yield() }
+            try await waitUntil("the request") { !endpoint.log.chats.isEmpty }
             waiting.cancel()
             #expect(await waiting.value?.code == .interrupted)
         }
@@ -221,11 +221,11 @@ struct ChatClientTests {
     func close() async throws {
         try await run(.requests(0..., .hang), settings: { $0.timeout = .seconds(120) }) { endpoint, client in
             let waiting = Task { await failure { try await client.complete(messages) } }
-            while endpoint.log.chats.isEmpty { await Task.yield() }
+            try await waitUntil("the request") { !endpoint.log.chats.isEmpty }
             client.close()
             #expect(await waiting.value?.code == .interrupted)
             #expect(await failure { try await client.complete(messages) }?.code == .interrupted)
-            while endpoint.connectionsOpen > 0 { await Task.yield() }
+            try await waitUntil("all connections are closed") { endpoint.connectionsOpen == 0 }
         }
     }
 

@@ -240,13 +240,13 @@ struct EmbeddingClientTests {
         let client = try makeClient(endpoint)
         _ = try await client.probe()
         let hanging = Task { await failure { try await client.embed([EmbeddingInput(text: "a", tokens: 1)]) } }
-        while endpoint.log.requests < 2 { await Task.yield() }
+        try await waitUntil("the second request") { endpoint.log.requests >= 2 }
         let vectors = try await client.embed([EmbeddingInput(text: "b", tokens: 1)])
         #expect(vectors == (try expected(["b"], dimension: 8)))
         #expect(endpoint.connectionsOpen == 2)
         hanging.cancel()
         #expect(await hanging.value?.code == .interrupted)
-        while endpoint.connectionsOpen > 1 { await Task.yield() }
+        try await waitUntil("its connection is closed") { endpoint.connectionsOpen <= 1 }
         _ = try await client.embed([EmbeddingInput(text: "c", tokens: 1)])
         #expect(endpoint.connectionsAccepted == 2)
     }
@@ -274,11 +274,11 @@ struct EmbeddingClientTests {
         defer { endpoint.stop() }
         let client = try makeClient(endpoint)
         let waiting = Task { await failure { try await client.embed([EmbeddingInput(text: "a", tokens: 1)]) } }
-        while endpoint.log.requests < 1 { await Task.yield() }
+        try await waitUntil("the request") { endpoint.log.requests >= 1 }
         client.close()
         #expect(await waiting.value?.code == .interrupted)
         #expect(await failure { try await client.probe() }?.code == .interrupted)
-        while endpoint.connectionsOpen > 0 { await Task.yield() }
+        try await waitUntil("all connections are closed") { endpoint.connectionsOpen == 0 }
     }
 }
 

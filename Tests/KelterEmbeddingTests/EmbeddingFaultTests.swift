@@ -277,7 +277,7 @@ struct EmbeddingFaultTests {
         let client = try makeClient(endpoint) { $0.requestsInFlight = 1 }
         _ = try await client.probe()
         async let first = client.embed([EmbeddingInput(text: "Anfang", tokens: 1)])
-        while endpoint.log.requests < 2 { await Task.yield() }
+        try await waitUntil("the second request") { endpoint.log.requests >= 2 }
         let codes = await withTaskGroup(of: ErrorCode?.self) { group in
             for number in 0..<5 {
                 group.addTask {

@@ -1,5 +1,6 @@
 import Glibc
 import KelterModel
+import KelterTestSupport
 import Synchronization
 import Testing
 
@@ -201,8 +202,8 @@ struct EmbeddedEmbeddingsTests {
                     large.isDone.withLock { $0 = true }
                     #expect(status == 200)
                 }
-                while try exchange("GET", url + "/health").body["workers"]?[0]?["answered"]?.int == 0 {
-                    await Task.yield()
+                try await waitUntil("the first part of the large request is answered") {
+                    try exchange("GET", url + "/health").body["workers"]?[0]?["answered"]?.int != 0
                 }
                 #expect(try exchange("POST", url + "/embeddings", request(["kleine Anfrage"])).status == 200)
                 #expect(!large.isDone.withLock { $0 })
@@ -268,11 +269,11 @@ struct EmbeddedEmbeddingsTests {
             #expect(kill(parent, SIGKILL) == 0)
             for worker in workers {
                 // A dead process may remain as a zombie until the system's first process takes note of it.
-                while kill(worker, 0) == 0, LocalFiles.read("/proc/\(worker)/stat")?.contains(") Z ") == false {
-                    await Task.yield()
+                try await waitUntil("worker \(worker) has ended") {
+                    kill(worker, 0) != 0 || LocalFiles.read("/proc/\(worker)/stat")?.contains(") Z ") != false
                 }
             }
-            while endpoint.status().running { await Task.yield() }
+            try await waitUntil("the endpoint has ended") { !endpoint.status().running }
             #expect(try await endpoint.start().running)
         }
     }

@@ -1,5 +1,6 @@
 import Glibc
 import KelterModel
+import KelterTestSupport
 import Testing
 
 @testable import KelterLocal
@@ -56,7 +57,9 @@ struct EmbeddedPostgresTests {
 
         let pid = try #require(PostgresCluster.runningPostmaster(directory: home.paths.postgresDirectory))
         #expect(kill(pid, SIGKILL) == 0)
-        while PostgresCluster.runningPostmaster(directory: home.paths.postgresDirectory) != nil { await Task.yield() }
+        try await waitUntil("the server has ended") {
+            PostgresCluster.runningPostmaster(directory: home.paths.postgresDirectory) == nil
+        }
         #expect(!postgres.status().running)
 
         // The worst stale file: its id is that of a process that lives, here this one.
