@@ -48,7 +48,7 @@ struct IndexRebuildFaultTests {
             // Neither the lock nor the settings of the building session stay behind.
             _ = try await fixture.store.rebuildVectorIndex(IndexRequest())
             let setting = try await fixture.store.rows("SHOW statement_timeout")
-            #expect(setting == [["15s"]])
+            #expect(setting == [["2min"]])
         }
     }
 

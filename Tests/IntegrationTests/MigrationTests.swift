@@ -207,7 +207,7 @@ struct MigrationTests {
             let before = try await database.store.rows("SHOW search_path")
             try await database.store.migrate(files.set(), schema: "dev")
             #expect(try await database.store.rows("SHOW search_path") == before)
-            #expect(try await database.store.rows("SHOW statement_timeout") == [["15s"]])
+            #expect(try await database.store.rows("SHOW statement_timeout") == [["2min"]])
         }
     }
 

@@ -1,9 +1,7 @@
-import Foundation
 import KelterEmbedding
 import KelterLocal
 import KelterModel
 import KelterTestSupport
-import Synchronization
 import Testing
 
 @Suite("Connections over TLS")
@@ -182,31 +180,6 @@ struct TLSTests {
         }
     }
 
-    @Test("TLS before 1.2 is not spoken, even where OpenSSL allows it")
-    func versions() async throws {
-        // OpenSSL reads its configuration once in a process, so it is one of its own.
-        await #expect(processExitsWith: .success) {
-            let path = try await TestCertificates.shared().directory + "/openssl.cnf"
-            let configuration = """
-                openssl_conf = all
-                [all]
-                ssl_conf = tls
-                [tls]
-                system_default = lax
-                [lax]
-                MinProtocol = TLSv1
-                CipherString = ALL:@SECLEVEL=0
-                """
-            try configuration.write(toFile: path, atomically: true, encoding: .utf8)
-            setenv("OPENSSL_CONF", path, 1)
-            let tests = TLSTests()
-            try await tests.run(version: .oldest) { certificates, endpoint, frontend in
-                let security = ConnectionSecurity(caFile: certificates.authority)
-                try await tests.refused(frontend, endpoint, security, .embeddingUntrusted, "TLS 1.2")
-            }
-        }
-    }
-
     @Test("a reply that breaks off within TLS is a cut one, and one of many bytes is whole")
     func cut() async throws {
         let certificates = try await TestCertificates.shared()
@@ -250,45 +223,5 @@ struct TLSTests {
         }
         let alone = ConnectionSecurity(clientKeyFile: "/etc/passwd")
         #expect(await failure { try client("https://127.0.0.1:9", alone) }?.subject == "LITELLM_CLIENT_KEY_FILE")
-    }
-
-    @Test("the usual variables name a proxy, through which loopback addresses never go")
-    func proxy() async throws {
-        // Variables are the whole process's, so it is one of its own.
-        await #expect(processExitsWith: .success) {
-            let proxy = try FaultInjectingEndpoint(dimension: 8)
-            let endpoint = try FaultInjectingEndpoint(dimension: 8)
-            setenv("http_proxy", "http://127.0.0.1:\(proxy.port)", 1)
-            unsetenv("no_proxy")
-            unsetenv("NO_PROXY")
-            // The proxy answers for a host that has no address.
-            let far = try makeClient(proxy) { $0.baseURL = "http://embeddings.invalid/v1" }
-            let contract = try await far.probe()
-            #expect(contract.dimension == 8 && proxy.log.requests == 1)
-            let near = try makeClient(endpoint)
-            _ = try await near.probe()
-            let reply = try await HTTPExchange("POST", endpoint.baseURL + "/none").send()
-            #expect(reply.status == 404)
-            #expect(endpoint.log.requests == 2 && proxy.log.requests == 1)
-            let through = try await HTTPExchange("GET", "http://embeddings.invalid/none").send()
-            #expect(through.status == 404 && proxy.log.requests == 2)
-
-            // With TLS the proxy is asked for a tunnel, and the key is for its other end.
-            let asked = Mutex<[LoopbackHTTPServer.Request]>([])
-            let tunnel = try LoopbackHTTPServer { request in
-                asked.withLock { $0.append(request) }
-                return LoopbackHTTPServer.Response(status: 403)
-            }
-            setenv("https_proxy", "http://127.0.0.1:\(tunnel.port)", 1)
-            let secret = try makeClient(proxy) {
-                $0.baseURL = "https://embeddings.invalid/v1"
-                $0.apiKey = "sk-geheim"
-                $0.retryAttempts = 0
-            }
-            #expect(await failure { try await secret.probe() } != nil)
-            let requests = asked.withLock { $0 }
-            #expect(requests.first?.method == "CONNECT" && requests.first?.path == "embeddings.invalid:443")
-            #expect(!requests.contains { $0.headers.contains { $0.value.contains("geheim") } })
-        }
     }
 }
