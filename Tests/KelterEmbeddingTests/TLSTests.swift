@@ -1,5 +1,4 @@
 import KelterEmbedding
-import KelterLocal
 import KelterModel
 import KelterTestSupport
 import Testing
