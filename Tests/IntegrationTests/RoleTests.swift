@@ -66,6 +66,12 @@ struct RoleTests {
                 let error = await #expect(throws: KelterError.self) { try await application.runScript(statement) }
                 #expect(error?.message.contains("42501") == true, "\(statement)")
             }
+            // As an earlier version left it: the roles alone do not help.
+            try await database.store.runScript("REVOKE ALL ON SCHEMA dev FROM kelter_app")
+            let closed = await #expect(throws: KelterError.self) {
+                try await application.migrationStatus(.embedded(.tenant), schema: "dev")
+            }
+            #expect(closed?.subject == "dev" && closed?.fix?.contains("kelter migrate-schemas --tenant") == true)
             await application.close()
         }
     }

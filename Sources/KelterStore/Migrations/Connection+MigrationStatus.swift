@@ -49,6 +49,23 @@ extension Connection {
     private func migrationLedger(
         _ schema: SQLIdentifier
     ) throws(DatabaseFailure) -> [String: (checksum: String, migration: AppliedMigration)] {
+        // An earlier version made tenants' schemas without migrations and without rights for the roles.
+        let access = try query(
+            "SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace WHERE nspname = $1",
+            [.text(schema.name)]
+        )
+        guard access.bool(0, 0) != false else {
+            throw .finding(
+                KelterError(
+                    .databaseError,
+                    "The role of this connection may not look into the schema \(schema.name), so that its migrations are "
+                        + "unknown.",
+                    subject: schema.name,
+                    fix: "Run 'kelter migrate-schemas --tenant' as the schema's owner, then 'kelter roles apply' as an "
+                        + "administrator."
+                )
+            )
+        }
         let table = "\(schema).kelter_migrations"
         guard try query("SELECT to_regclass($1) IS NOT NULL", [.text(table)]).bool(0, 0) == true else { return [:] }
         let rows = try query(
