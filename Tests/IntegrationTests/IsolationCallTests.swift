@@ -76,7 +76,7 @@ struct IsolationCallTests {
             )
             let contents = try await store.contents(of: us)
             #expect(["\(contents.documents)", "\(contents.runs)"] == counts[0])
-            #expect(contents.apiKeys == 1 && contents.activeRuns == 1)
+            #expect(contents.apiKeys == 1 && contents.activeRuns == 2)
         }
     }
 
@@ -128,6 +128,29 @@ struct IsolationCallTests {
             #expect(finish == ErrorCode.idempotencyInProgress.rawValue)
             try await store.releaseIdempotencyKey(theirs.open, tenant: us)
             try await store.removeExpiredIdempotencyKeys(of: us)
+        }
+    }
+
+    @Test("the parts of batches are the tenant's own", arguments: Caller.allCases)
+    func parts(caller: Caller) async throws {
+        try await attack(caller) { _, store, theirs, us in
+            let (batch, lease) = theirs.part
+            let record = RunRecord(id: batch, kind: "ingest")
+            #expect(
+                await store.refusal {
+                    _ = try await store.joinBatch(record, worker: "w", lease: .seconds(9), tenant: us)
+                } == "RUN_NOT_FOUND"
+            )
+            #expect(try await store.claimPart(of: batch, worker: "w", lease: .seconds(9), tenant: us)?.lease == nil)
+            #expect(try await store.renewParts([lease], of: batch, tenant: us, for: .seconds(9)) == [lease])
+            try await store.releaseParts([lease], of: batch, tenant: us, countsAttempt: true)
+            #expect(try await store.finishPart(lease, items: 1, of: batch, tenant: us) == false)
+            #expect(try await store.partCounts(of: batch, tenant: us) == PartCounts())
+            #expect(try await store.contradictions(inRun: batch, tenant: us).isEmpty)
+            var item = Fixture.item("new", "new")
+            item.place = BatchPlace(path: "new", lease: lease)
+            let results = try await store.write([item], run: batch, tenant: us)
+            #expect(results.map { $0.error?.code } == [.leaseLost])
         }
     }
 

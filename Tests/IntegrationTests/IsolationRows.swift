@@ -11,6 +11,8 @@ struct IsolationRows: Sendable {
     let claim: ClaimedRun
     /// A run that waits.
     let queued: RowID
+    /// A part of a batch that a process holds; another part of it waits.
+    let part: (batch: RowID, lease: PartLease)
     /// Documents, those marked as deleted among them.
     let documents: [RowID]
     /// A document outside collections, as maintenance reads it.
@@ -73,18 +75,31 @@ struct IsolationRows: Sendable {
             let secrets = [(secretText, own), (Fixture.hash("cached, empty"), UnitVector.empty)]
             for space in [cache, secretCache] { try await store.cacheVectors(secrets, in: space, tenant: tenant) }
         }
+        let part = try await batch(store, tenant, isVictim: isVictim)
         let stored = try await standby(store, tenant, run: run)
         return IsolationRows(
             tenant: tenant,
             run: run,
             claim: claim,
             queued: queued,
+            part: part,
             documents: documents.filter { $0 != gone },
             stored: stored,
             apiKey: apiKey,
             answered: answered,
             open: open
         )
+    }
+
+    /// A batch of two parts, one of which is being worked on.
+    private static func batch(_ store: Store, _ tenant: Tenant, isVictim: Bool) async throws -> (RowID, PartLease) {
+        let record = RunRecord(id: Fixture.id(), kind: "ingest")
+        let role = try await store.joinBatch(record, worker: "w", lease: .seconds(600), tenant: tenant)
+        guard case .coordinator(let batch, _) = role else { throw KelterError(.internalError, "no coordinator") }
+        let entry = JSONValue.object([("path", .string(isVictim ? secretName : "x"))])
+        try await store.addParts([[entry], [entry]], to: batch)
+        let part = try await store.claimPart(of: record.id, worker: "w", lease: .seconds(600), tenant: tenant)
+        return (record.id, try #require(part).lease)
     }
 
     /// An upload that was accepted under an idempotency key and is being worked on.

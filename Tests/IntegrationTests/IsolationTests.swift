@@ -15,7 +15,10 @@ struct IsolationTests {
     func reading(schema: String) async throws {
         try await IsolationWorld.with(schema: schema) { world in
             let reader = try world.database.roleStore(.reader, schema: schema)
-            let known = ["collections", "documents", "sources", "chunks", "embeddings", "runs", "run_items", "uploads"]
+            let known = [
+                "collections", "documents", "sources", "chunks", "embeddings", "runs", "run_parts", "run_items",
+                "uploads",
+            ]
             let expected = (known + ["idempotency_keys", "audit_log", "embedding_cache"]).map { "\(schema).\($0)" }
             let names = Set(world.tables.map(\.name))
             #expect(names.isSuperset(of: expected + ["public.api_keys", "\(schema)_standby.embeddings"]))

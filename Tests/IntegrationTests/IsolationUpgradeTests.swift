@@ -16,7 +16,10 @@ struct IsolationUpgradeTests {
             ADD CONSTRAINT chunks_document_ordinal_key UNIQUE (document_id, ordinal) DEFERRABLE;
         ALTER TABLE rag.embeddings DROP CONSTRAINT embeddings_chunk_fk,
             ADD FOREIGN KEY (chunk_id) REFERENCES rag.chunks (id) ON DELETE CASCADE;
+        ALTER TABLE rag.run_parts DROP CONSTRAINT run_parts_run_fk;
+        ALTER TABLE rag.runs DROP COLUMN found_at;
         ALTER TABLE rag.run_items DROP CONSTRAINT run_items_run_fk, DROP CONSTRAINT run_items_key,
+            DROP COLUMN path, DROP COLUMN part, DROP COLUMN attempts,
             ADD FOREIGN KEY (run_id) REFERENCES rag.runs (id) ON DELETE CASCADE,
             ADD CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id);
         DROP INDEX rag.documents_tenant_id_uk, rag.chunks_tenant_id_uk, rag.runs_tenant_id_uk

@@ -194,12 +194,7 @@ actor Batch {
     private func claimIdentity(of item: IngestItem) -> KelterError? {
         for collection in item.scope.targets {
             guard seen.insert(Identity(collection: collection, externalID: item.externalID)).inserted else {
-                return KelterError(
-                    .sidecarInvalid,
-                    "Another file of this batch has the external identifier \"\(shortened(item.externalID))\" already.",
-                    subject: item.file.relativePath,
-                    fix: "Give each file its own external_id."
-                )
+                return .nameTaken(item.externalID, path: item.file.relativePath)
             }
             if request.sync {
                 let place = Place(space: item.profile.vectorSpace, collection: collection)

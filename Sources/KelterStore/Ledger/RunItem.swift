@@ -12,6 +12,8 @@ package struct RunItem: Sendable {
     package var document: RowID?
     /// The size of the raw bytes.
     package var bytes: Int?
+    /// Where the item stands in its batch.
+    package var place: BatchPlace
 
     package init(
         collection: CollectionID?,
@@ -20,7 +22,8 @@ package struct RunItem: Sendable {
         code: ErrorCode? = nil,
         detail: String? = nil,
         document: RowID? = nil,
-        bytes: Int? = nil
+        bytes: Int? = nil,
+        place: BatchPlace = BatchPlace()
     ) {
         self.collection = collection
         self.externalID = externalID
@@ -29,5 +32,6 @@ package struct RunItem: Sendable {
         self.detail = detail
         self.document = document
         self.bytes = bytes
+        self.place = place
     }
 }

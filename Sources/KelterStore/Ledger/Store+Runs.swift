@@ -22,24 +22,27 @@ extension Store {
                 ]
             )
             guard changed == 1 else { throw .finding(Self.runNotFound(run.id)) }
-            _ = try connection.execute(
-                "DELETE FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2",
-                [.uuid(run.id), .uuid(tenant.rowID)]
-            )
+            for table in ["run_items", "run_parts"] {
+                _ = try connection.execute(
+                    "DELETE FROM \(schema).\(table) WHERE run_id = $1 AND tenant_id = $2",
+                    [.uuid(run.id), .uuid(tenant.rowID)]
+                )
+            }
         }
     }
 
     /// Records outcomes of items that do not go through ``write(_:run:tenant:)``.
     package func recordItems(_ items: [RunItem], run: RowID, tenant: Tenant) async throws(KelterError) {
-        let schema = ledgerSchema
+        let ledger = Ledger(run: run, tenant: tenant, schema: ledgerSchema)
         let items = items.map { item in
             var item = item
             item.externalID = Self.recordableName(item.externalID)
+            item.place.path = Self.recordableName(item.place.path)
             item.detail = item.detail.map(replacingNUL)
             return item
         }
         try await tenantCall(tenant) { connection throws(DatabaseFailure) in
-            try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection)
+            try ledger.record(items, on: connection)
         }
     }
 
@@ -109,8 +112,9 @@ extension Store {
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
-                SELECT collection_id, external_id, outcome, code, detail, document_id, bytes FROM \(schema).run_items
-                WHERE run_id = $1 AND tenant_id = $2 AND outcome = ANY ($3) ORDER BY external_id, collection_id
+                SELECT collection_id, external_id, outcome, code, detail, document_id, bytes, path
+                FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 AND outcome = ANY ($3)
+                ORDER BY external_id, collection_id, path
                 """,
                 [.uuid(run), .uuid(tenant.rowID), .texts(outcomes.map(\.rawValue))]
             )
@@ -125,7 +129,8 @@ extension Store {
                     code: rows.text(row, 3).map { ErrorCode($0) },
                     detail: rows.text(row, 4),
                     document: rows.uuid(row, 5),
-                    bytes: rows.int(row, 6)
+                    bytes: rows.int(row, 6),
+                    place: BatchPlace(path: rows.text(row, 7) ?? "")
                 )
             }
         }

@@ -124,22 +124,16 @@ extension Store {
             "status = $4, totals = $5, error = $6, finished_at = clock_timestamp(), lease_until = NULL",
             [.text(status.rawValue), .json(totals), .text(error.map(replacingNUL))]
         )
-        guard isOurs else {
-            throw KelterError(
-                .leaseLost,
-                "The run \(claim.run.id) was taken over by another worker.",
-                fix: "Nothing needs to be done: the other worker completes it."
-            )
-        }
+        guard isOurs else { throw claim.lost }
     }
 
     /// Changes a run on condition that the claim is the latest.
-    private func change(
+    func change(
         _ claim: ClaimedRun,
         _ assignments: String,
         _ parameters: [Parameter]
     ) async throws(KelterError) -> Bool {
-        let schema = schema
+        let schema = ledgerSchema
         return try await tenantCall(claim.tenant) { connection throws(DatabaseFailure) in
             try connection.execute(
                 """
@@ -173,7 +167,7 @@ extension Store {
         return total
     }
 
-    private static func interval(_ duration: Duration) -> String {
+    static func interval(_ duration: Duration) -> String {
         let parts = duration.components
         return "\(parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000) milliseconds"
     }

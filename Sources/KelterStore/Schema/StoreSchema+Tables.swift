@@ -107,7 +107,7 @@ extension StoreSchema {
         """
     }
 
-    /// Runs, and the last outcome of each of their items.
+    /// Runs, the parts of batches that processes work on, and the last outcome of each item.
     static func ledger(_ schema: SQLIdentifier) -> String {
         """
         CREATE TABLE IF NOT EXISTS \(schema).runs (
@@ -132,8 +132,26 @@ extension StoreSchema {
             ADD COLUMN IF NOT EXISTS lease_token bigint NOT NULL DEFAULT 0,
             ADD COLUMN IF NOT EXISTS lease_owner text,
             ADD COLUMN IF NOT EXISTS lease_until timestamptz,
-            ADD COLUMN IF NOT EXISTS trace_id text;
+            ADD COLUMN IF NOT EXISTS trace_id text,
+            ADD COLUMN IF NOT EXISTS found_at timestamptz;
 
+        -- The inputs of a batch in the order in which they were found, some hundred to a part. A part is one process's
+        -- while its lease lasts; what it says under an older token is refused.
+        CREATE TABLE IF NOT EXISTS \(schema).run_parts (
+            run_id uuid NOT NULL,
+            tenant_id uuid NOT NULL,
+            part int NOT NULL,
+            entries jsonb NOT NULL,
+            attempts int NOT NULL DEFAULT 0,
+            lease_token bigint NOT NULL DEFAULT 0,
+            lease_owner text,
+            lease_until timestamptz,
+            items int,
+            finished_at timestamptz,
+            PRIMARY KEY (run_id, part, tenant_id)
+        );
+
+        -- One row for each input and scope. `path` is where the input lies in the batch: empty for items that are no files.
         CREATE TABLE IF NOT EXISTS \(schema).run_items (
             run_id uuid NOT NULL,
             tenant_id uuid NOT NULL,
@@ -145,8 +163,14 @@ extension StoreSchema {
             document_id uuid,
             bytes bigint,
             finished_at timestamptz NOT NULL DEFAULT now(),
-            CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, tenant_id)
+            path text NOT NULL DEFAULT '',
+            CONSTRAINT run_items_key
+                UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, path, tenant_id)
         );
+        ALTER TABLE \(schema).run_items
+            ADD COLUMN IF NOT EXISTS path text NOT NULL DEFAULT '',
+            ADD COLUMN IF NOT EXISTS part int,
+            ADD COLUMN IF NOT EXISTS attempts int NOT NULL DEFAULT 1;
 
         """
     }
@@ -219,6 +243,8 @@ extension StoreSchema {
                     WHERE r.id = (
                         SELECT q.id FROM \(schema).runs q
                         WHERE q.tenant_id = tenant AND q.status IN ('queued', 'running')
+                            -- The parts of a batch are taken one by one, by whoever sees its files.
+                            AND q.kind <> 'ingest'
                             AND (q.status = 'queued' AND coalesce(q.not_before <= clock_timestamp(), true)
                                 OR q.status = 'running' AND q.lease_until < clock_timestamp())
                         ORDER BY q.priority DESC, q.queued_at, q.id LIMIT 1 FOR UPDATE SKIP LOCKED

@@ -19,7 +19,8 @@ extension StoreSchema {
                     ('sources', 'document_id', 'documents', 'sources_document_fk'),
                     ('chunks', 'document_id', 'documents', 'chunks_document_fk'),
                     ('embeddings', 'chunk_id', 'chunks', 'embeddings_chunk_fk'),
-                    ('run_items', 'run_id', 'runs', 'run_items_run_fk')
+                    ('run_items', 'run_id', 'runs', 'run_items_run_fk'),
+                    ('run_parts', 'run_id', 'runs', 'run_parts_run_fk')
                 ) l (child, reference, parent, name)
             LOOP
                 EXECUTE format(
@@ -50,10 +51,10 @@ extension StoreSchema {
                     ADD CONSTRAINT chunks_document_ordinal_key UNIQUE (document_id, ordinal, tenant_id) DEFERRABLE;
             END IF;
             IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '\(schema).run_items'::regclass
-                    AND conname = 'run_items_key' AND cardinality(conkey) = 4) THEN
+                    AND conname = 'run_items_key' AND cardinality(conkey) = 5) THEN
                 ALTER TABLE \(schema).run_items DROP CONSTRAINT IF EXISTS run_items_key,
                     ADD CONSTRAINT run_items_key
-                        UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, tenant_id);
+                        UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id, path, tenant_id);
             END IF;
         END
         $$;

@@ -72,7 +72,7 @@ struct ScopeMover: Sendable {
             )
         }
         try update(result.moved, on: connection)
-        if let run { try Ledger.record(items, run: run, tenant: tenant, schema: schema, on: connection) }
+        if let run { try Ledger(run: run, tenant: tenant, schema: schema).record(items, on: connection) }
         return result
     }
 

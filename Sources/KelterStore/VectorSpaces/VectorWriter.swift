@@ -51,20 +51,15 @@ struct VectorWriter: Sendable {
         )
         _ = try VectorStaging.deleteEmpty(from: targetSchema, tenant: tenant, on: connection)
         if isCurrent { try refreshRows(written, tenant: tenant, on: connection) }
-        try Ledger.record(
-            written.map {
-                RunItem(
-                    collection: $0.document.collection,
-                    externalID: $0.document.externalID,
-                    outcome: .updated,
-                    document: $0.document.id
-                )
-            },
-            run: run,
-            tenant: tenant,
-            schema: schema,
-            on: connection
-        )
+        let items = written.map {
+            RunItem(
+                collection: $0.document.collection,
+                externalID: $0.document.externalID,
+                outcome: .updated,
+                document: $0.document.id
+            )
+        }
+        try Ledger(run: run, tenant: tenant, schema: schema).record(items, on: connection)
         return Set(documents.map(\.document.id)).subtracting(unchanged)
     }
 

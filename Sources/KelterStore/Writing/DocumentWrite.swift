@@ -106,6 +106,8 @@ package struct DocumentWrite: Sendable {
     package var bytes: Int
     /// The root of the batch it came from; `nil` for an upload.
     package var root: String?
+    /// Where it stands in its batch.
+    package var place: BatchPlace
     /// The chunks with their vectors; `nil` when the probe said that none are needed.
     package var content: [StoredChunk]?
 
@@ -115,6 +117,7 @@ package struct DocumentWrite: Sendable {
         attributes: DocumentAttributes,
         bytes: Int,
         root: String? = nil,
+        place: BatchPlace = BatchPlace(),
         content: [StoredChunk]?
     ) {
         self.newDocumentID = newDocumentID
@@ -122,6 +125,7 @@ package struct DocumentWrite: Sendable {
         self.attributes = attributes
         self.bytes = bytes
         self.root = root
+        self.place = place
         self.content = content
     }
 }

@@ -28,8 +28,13 @@ struct GroupWriter: Sendable {
         try lock(keys, on: connection)
         let before = try GuardQuery.lockedState(connection, schema: schema, keys: keys, tenant: tenant)
         var state = before
+        let refused = try refusals(on: connection)
         var results: [WriteResult] = []
         for (index, item) in group.enumerated() {
+            if let error = refused[index] {
+                results.append(.failed(error))
+                continue
+            }
             let decision = state.decision(for: item.key)
             var result = WriteResult(outcome: decision.outcome)
             if decision.verdict.needsContent, item.content == nil {
@@ -71,20 +76,40 @@ struct GroupWriter: Sendable {
         connection.transactionID = rows.text(0, 0)
     }
 
+    /// What must not be written, by its place in the group: parts that another process works on by now, and names that
+    /// other files of the batch have.
+    private func refusals(on connection: isolated Connection) throws(DatabaseFailure) -> [Int: KelterError] {
+        guard let run else { return [:] }
+        let ledger = Ledger(run: run, tenant: tenant, schema: ledgerSchema)
+        let lost = try ledger.lostLeases(group.compactMap(\.place.lease), on: connection)
+        let keys = group.map { Ledger.Key(scope: $0.key.collection, name: $0.key.externalID, path: $0.place.path) }
+        let taken = try ledger.takenNames(keys, on: connection)
+        var refusals: [Int: KelterError] = [:]
+        for (index, item) in group.enumerated() {
+            if let lease = item.place.lease, lost.contains(lease) {
+                refusals[index] = .leaseLost(part: lease.part, run: run)
+            } else if taken.contains(keys[index]) {
+                refusals[index] = .nameTaken(item.key.externalID, path: item.place.path)
+            }
+        }
+        return refusals
+    }
+
     private func writeItems(
         _ results: [WriteResult],
         run: RowID,
         on connection: isolated Connection
     ) throws(DatabaseFailure) {
-        let items = zip(group, results).filter { !$1.needsContent }.map { item, result in
+        let items = zip(group, results).filter { !$1.needsContent && $1.error == nil }.map { item, result in
             RunItem(
                 collection: item.key.collection,
                 externalID: item.key.externalID,
                 outcome: result.outcome,
                 document: result.document,
-                bytes: item.bytes
+                bytes: item.bytes,
+                place: item.place
             )
         }
-        try Ledger.record(items, run: run, tenant: tenant, schema: ledgerSchema, on: connection)
+        try Ledger(run: run, tenant: tenant, schema: ledgerSchema).record(items, on: connection)
     }
 }

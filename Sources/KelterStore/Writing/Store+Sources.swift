@@ -99,7 +99,7 @@ private struct SourceRemover: Sendable {
             [.uuids(deleted)]
         )
         try after.writeNames(changedFrom: before, schema: schema, on: connection)
-        if let run { try Ledger.record(items, run: run, tenant: tenant, schema: ledgerSchema, on: connection) }
+        if let run { try Ledger(run: run, tenant: tenant, schema: ledgerSchema).record(items, on: connection) }
         return removal
     }
 }

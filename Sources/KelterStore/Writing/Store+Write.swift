@@ -122,17 +122,18 @@ extension Store {
         tenant: Tenant
     ) async throws(KelterError) {
         guard let run else { return }
-        let failed = items.compactMap { item, result in
-            result.error.map { error in
-                RunItem(
-                    collection: item.key.collection,
-                    externalID: item.key.externalID,
-                    outcome: .failed,
-                    code: error.code,
-                    detail: error.detail,
-                    bytes: item.bytes
-                )
-            }
+        let failed = items.compactMap { item, result -> RunItem? in
+            // What another process works on it records itself.
+            guard let error = result.error, error.code != .leaseLost else { return nil }
+            return RunItem(
+                collection: item.key.collection,
+                externalID: item.key.externalID,
+                outcome: .failed,
+                code: error.code,
+                detail: error.detail,
+                bytes: item.bytes,
+                place: item.place
+            )
         }
         if !failed.isEmpty { try await recordItems(failed, run: run, tenant: tenant) }
     }

@@ -1,0 +1,138 @@
+package import KelterModel
+
+/// What a process is to a batch that it takes part in.
+package enum BatchRole: Sendable {
+    /// It finds the inputs, works on parts and closes the run.
+    case coordinator(ClaimedRun, BatchState)
+    /// Another process does that; this one works on parts.
+    case helper
+}
+
+/// Where a batch stood when its coordinator took it up.
+package enum BatchState: Sendable, Equatable {
+    /// Nothing has been found.
+    case new
+    /// Some inputs have been found.
+    case partlyFound
+    /// All inputs have been found.
+    case found
+}
+
+extension Store {
+    /// Enters a batch, or takes part in one.
+    ///
+    /// Of a batch that broke off, outcomes and parts stay as they are. One that has ended begins anew.
+    ///
+    /// - Parameters:
+    ///   - run: The batch.
+    ///   - worker: Who works on it, for people to read.
+    ///   - lease: For how long this process is its coordinator unless ``renewLease(of:for:)`` prolongs that.
+    ///   - tenant: Whose batch it is.
+    /// - Returns: What this process is to it.
+    /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the identifier is that of another tenant's run.
+    package func joinBatch(
+        _ run: RunRecord,
+        worker: String,
+        lease: Duration,
+        tenant: Tenant
+    ) async throws(KelterError) -> BatchRole {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let before = try connection.query(
+                """
+                SELECT status IN ('running', 'interrupted'), found_at IS NOT NULL,
+                    status = 'running' AND coalesce(lease_until >= clock_timestamp(), false)
+                FROM \(schema).runs WHERE id = $1 AND tenant_id = $2 FOR UPDATE
+                """,
+                [.uuid(run.id), .uuid(tenant.rowID)]
+            )
+            if before.bool(0, 2) == true { return .helper }
+            let goesOn = before.bool(0, 0) == true
+            let rows = try connection.query(
+                """
+                INSERT INTO \(schema).runs AS r
+                    (id, tenant_id, case_id, kind, status, arguments, lease_token, lease_owner, lease_until)
+                VALUES ($1, $2, $3, $4, 'running', $5, 1, $6, clock_timestamp() + $7::text::interval)
+                ON CONFLICT (id) DO UPDATE SET status = 'running', finished_at = NULL, error = NULL,
+                    lease_token = r.lease_token + 1, lease_owner = $6,
+                    lease_until = clock_timestamp() + $7::text::interval,
+                    found_at = CASE WHEN $8 THEN r.found_at END
+                WHERE r.tenant_id = excluded.tenant_id
+                RETURNING lease_token
+                """,
+                [
+                    .uuid(run.id), .uuid(tenant.rowID), .text(run.caseID), .text(run.kind), .json(run.arguments),
+                    .text(worker), .text(Self.interval(lease)), .bool(goesOn),
+                ]
+            )
+            guard let token = rows.int(0, 0) else { throw .finding(Self.runNotFound(run.id)) }
+            if !goesOn {
+                for table in ["run_items", "run_parts"] {
+                    try connection.execute(
+                        "DELETE FROM \(schema).\(table) WHERE run_id = $1 AND tenant_id = $2",
+                        [.uuid(run.id), .uuid(tenant.rowID)]
+                    )
+                }
+            }
+            let state: BatchState = !goesOn ? .new : before.bool(0, 1) == true ? .found : .partlyFound
+            return .coordinator(ClaimedRun(run: run, tenant: tenant, token: token, attempts: token), state)
+        }
+    }
+
+    /// Notes that all inputs of a batch have been found.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/leaseLost`` when the run is another coordinator's by now.
+    package func finishFinding(_ coordinator: ClaimedRun) async throws(KelterError) {
+        guard try await change(coordinator, "found_at = clock_timestamp()", []) else { throw coordinator.lost }
+    }
+
+    /// Where a batch's parts and its items contradict each other; empty when everything is accounted for once.
+    ///
+    /// - Parameters:
+    ///   - run: A batch all of whose parts should be finished.
+    ///   - tenant: Whose batch it is.
+    ///   - limit: How many contradictions to name at most.
+    /// - Returns: Each in words, by the part or the name it is about.
+    /// - Throws: ``KelterError`` of the database.
+    package func contradictions(
+        inRun run: RowID,
+        tenant: Tenant,
+        limit: Int = 20
+    ) async throws(KelterError) -> [String] {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let parts = try connection.query(
+                """
+                SELECT p.part, p.finished_at IS NOT NULL, p.items, coalesce(i.recorded, 0)
+                FROM \(schema).run_parts p LEFT JOIN (
+                    SELECT part, count(*) AS recorded FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2
+                    GROUP BY part
+                ) i USING (part)
+                WHERE p.run_id = $1 AND p.tenant_id = $2
+                    AND (p.finished_at IS NULL OR p.items IS DISTINCT FROM coalesce(i.recorded, 0))
+                ORDER BY p.part LIMIT $3
+                """,
+                [.uuid(run), .uuid(tenant.rowID), .int(limit)]
+            )
+            var found = (0..<parts.count).map { row in
+                let part = parts.int(row, 0) ?? 0
+                return parts.bool(row, 1) == true
+                    ? "part \(part) has \(parts.int(row, 2) ?? 0) items, the ledger \(parts.int(row, 3) ?? 0)"
+                    : "part \(part) is not finished"
+            }
+            let names = try connection.query(
+                """
+                SELECT external_id, min(path), max(path) FROM \(schema).run_items
+                WHERE run_id = $1 AND tenant_id = $2 AND outcome <> 'failed' AND path <> ''
+                GROUP BY external_id, collection_id HAVING count(*) > 1 ORDER BY 1 LIMIT $3
+                """,
+                [.uuid(run), .uuid(tenant.rowID), .int(limit)]
+            )
+            found += (0..<names.count).map { row in
+                let (name, first, last) = (names.text(row, 0) ?? "", names.text(row, 1) ?? "", names.text(row, 2) ?? "")
+                return "\(first) and \(last) both were \"\(name)\""
+            }
+            return Array(found.prefix(limit))
+        }
+    }
+}
