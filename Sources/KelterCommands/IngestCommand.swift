@@ -59,41 +59,8 @@ struct IngestCommand: ExecutableCommand {
         if let jobs, jobs < 1 {
             throw KelterError(.usage, "\(jobs) jobs are none.", subject: "--jobs", fix: "Give at least 1.")
         }
-        try services.checkProfile(request.profile, tenant: request.caller.tenant)
         let catalog = try await services.catalog(for: .batch)
-        let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
-        let resumed = try await resumedRequest(request, store: catalog.standard.store)
-        let progress = RunProgress()
-        let result = try await ProgressView(terminal: terminal, progress: progress).during { () throws(KelterError) in
-            try await ingestion.ingest(resumed, progress: progress)
-        }
-        if result.embeddingInputs > 0 { await services.pruneCaches(catalog, tenant: resumed.caller.tenant) }
-        await catalog.close()
-        if let report { try writeReport(result, to: report) }
-        terminal.print(json: result.json, text: RunReportView(report: result, isPlan: plan).text)
-        if let error = result.error { terminal.note(error.description) }
-        return result.exitCode
-    }
-
-    /// The request of the run to resume, in place of the command's own inputs and scope.
-    private func resumedRequest(_ request: IngestRequest, store: Store) async throws(KelterError)
-        -> IngestRequest
-    {
-        guard let run = request.resume else { return request }
-        let record = try await store.run(run, tenant: request.caller.tenant)
-        guard record.kind == "ingest" else {
-            throw KelterError(
-                .runNotFound,
-                "Run \(run) is no batch.",
-                subject: "--resume",
-                fix: "Give the run_id that `kelter ingest` printed."
-            )
-        }
-        return try IngestArguments(record.arguments).request(resuming: run)
-    }
-
-    private func writeReport(_ result: IngestReport, to directory: String) throws(KelterError) {
-        let path = try? resolvedPath(directory)
-        try ObjectStore(root: path ?? directory).write(result.json, to: "report.json")
+        let execution = BatchExecution(services: services, catalog: catalog, jobs: jobs, reportDirectory: report)
+        return try await execution.perform(request, terminal)
     }
 }

@@ -90,6 +90,7 @@ struct KelterCommand: ParsableCommand {
             IngestCommand.self, UploadCommand.self, QueryCommand.self, UpCommand.self, DownCommand.self,
             StatusCommand.self, ServeCommand.self, WorkerCommand.self, SmokeCommand.self, ConfigCommand.self,
             SchemaCommand.self, RolesCommand.self, ReembedCommand.self, VectorSpaceCommand.self, CacheCommand.self,
+            RunsCommand.self,
             MigrateCommand.self, MakeMigrationsCommand.self, LegacyWorkflowsCommand.self, RebuildIndexCommand.self,
             CheckCommand.self, BackupCommand.self, BackfillScopeCommand.self,
             BootstrapPublicTenantCommand.self, CreateTenantCommand.self, ListTenantsCommand.self,

@@ -177,9 +177,3 @@ func log(_ event: RunWorker.Event, to logger: Logger) {
 private func problem(_ error: KelterError) -> Logger.Metadata {
     ["code": "\(error.code)", "detail": "\(error.detail)"]
 }
-
-private func hostName() -> String {
-    var bytes = [CChar](repeating: 0, count: 256)
-    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
-    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}

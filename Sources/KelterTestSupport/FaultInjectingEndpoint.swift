@@ -95,6 +95,8 @@ package final class FaultInjectingEndpoint: Sendable {
 
     private final class State: Sendable {
         let log = Mutex(Log())
+        /// What takes the place of ``Options/latency`` by now.
+        let latency = Mutex<Duration?>(nil)
         let replies = Mutex<[ReplyKind: LoopbackHTTPServer.Response]>([:])
     }
 
@@ -125,6 +127,9 @@ package final class FaultInjectingEndpoint: Sendable {
     package var port: UInt16 { server.port }
 
     package var log: Log { state.log.withLock { $0 } }
+
+    /// Changes ``Options/latency`` for the requests to come.
+    package func setLatency(_ latency: Duration) { state.latency.withLock { $0 = latency } }
 
     /// Connections accepted since the start.
     package var connectionsAccepted: Int { server.connectionsAccepted }
@@ -169,7 +174,8 @@ package final class FaultInjectingEndpoint: Sendable {
             log.encodings.append(call.encoding)
             if options.recordsTexts { log.texts += call.inputs.map { String(decoding: $0, as: UTF8.self) } }
         }
-        pause(options.latency + options.latencyPerInput * call.inputs.count)
+        let latency = state.latency.withLock { $0 } ?? options.latency
+        pause(latency + options.latencyPerInput * call.inputs.count)
 
         if let maximum = options.maximumInputs, call.inputs.count > maximum { return error(413, "too many inputs") }
         if let marker = options.refusedMarker.map({ Array($0.utf8) }),

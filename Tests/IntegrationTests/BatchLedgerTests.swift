@@ -155,7 +155,13 @@ struct BatchLedgerTests {
             let first = try await begin(store)
             let record = first.run
             try await store.addParts([entries(["a"])], to: first)
-            guard case .helper = try await store.joinBatch(record, worker: "2", lease: Self.lease, tenant: tenant)
+            guard
+                case .helper(of: "first") = try await store.joinBatch(
+                    record,
+                    worker: "2",
+                    lease: Self.lease,
+                    tenant: tenant
+                )
             else {
                 Issue.record("two coordinators")
                 return

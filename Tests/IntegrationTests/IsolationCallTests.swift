@@ -147,6 +147,21 @@ struct IsolationCallTests {
             #expect(try await store.finishPart(lease, items: 1, of: batch, tenant: us) == false)
             #expect(try await store.partCounts(of: batch, tenant: us) == PartCounts())
             #expect(try await store.contradictions(inRun: batch, tenant: us).isEmpty)
+            try await store.endLeases(of: "w", run: batch, tenant: us)
+            for run in [batch, theirs.run] {
+                #expect(try await store.deadLetters(of: [run], tenant: us).isEmpty)
+                #expect(
+                    await store.refusal { _ = try await store.dropDeadLetters(nil, of: run, tenant: us) }
+                        == "RUN_NOT_FOUND"
+                )
+                #expect(try await store.requeueFailed(run, tenant: us) == false)
+            }
+            #expect(try await store.isCoordinated(batch, tenant: us) == false)
+            #expect(try await store.addedPaths(to: batch, tenant: us).isEmpty)
+            #expect(try await store.unidentifiedItems(ofRun: batch, tenant: us) == 0)
+            #expect(try await store.totals(ofRun: theirs.run, tenant: us).outcomes.accounted == 0)
+            let gone = try await store.missingSources(underRoot: "secret", run: batch, space: "rag", tenant: us)
+            #expect(gone.known == 0 && gone.missing.isEmpty)
             var item = Fixture.item("new", "new")
             item.place = BatchPlace(path: "new", lease: lease)
             let results = try await store.write([item], run: batch, tenant: us)

@@ -19,7 +19,8 @@ struct IsolationUpgradeTests {
         ALTER TABLE rag.run_parts DROP CONSTRAINT run_parts_run_fk;
         ALTER TABLE rag.runs DROP COLUMN found_at;
         ALTER TABLE rag.run_items DROP CONSTRAINT run_items_run_fk, DROP CONSTRAINT run_items_key,
-            DROP COLUMN path, DROP COLUMN part, DROP COLUMN attempts,
+            DROP COLUMN path, DROP COLUMN part, DROP COLUMN attempts, DROP COLUMN space,
+            DROP COLUMN chunks, DROP COLUMN embeddings, DROP COLUMN dropped_at,
             ADD FOREIGN KEY (run_id) REFERENCES rag.runs (id) ON DELETE CASCADE,
             ADD CONSTRAINT run_items_key UNIQUE NULLS NOT DISTINCT (run_id, external_id, collection_id);
         DROP INDEX rag.documents_tenant_id_uk, rag.chunks_tenant_id_uk, rag.runs_tenant_id_uk

@@ -142,6 +142,7 @@ extension ErrorCode {
     package static let syncRefused = Self("SYNC_REFUSED")
     package static let runNotFound = Self("RUN_NOT_FOUND")
     package static let leaseLost = Self("LEASE_LOST")
+    package static let runActive = Self("RUN_ACTIVE")
     package static let runAbandoned = Self("RUN_ABANDONED")
     package static let partMissing = Self("PART_MISSING")
     package static let serviceStartFailed = Self("SERVICE_START_FAILED")
@@ -206,13 +207,14 @@ extension ErrorCode {
             .objectStoreFailed, .backupFailed:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
+            .runActive,
             .tenantConflict, .apiKeysMissing, .migrationChanged, .migrationUnknown, .migrationOutOfOrder,
             .migrationsPending, .legacyRowsWithoutBackup, .legacyDuplicates, .backupRequired, .confirmationRequired,
             .tenantBusy, .indexOperatorMissing, .modelMismatch, .vectorSpaceMissing, .vectorSpaceIncomplete,
             .maintenanceBusy, .embeddingModelDrift, .embeddingTruncation:
             .refused
         case .noMatches, .internalError, .runUnbalanced, .storeConflict, .storeRejected, .embeddingInvalid,
-            .smokeFailed, .migrationFailed, .migrationNotDerivable, .indexNotVerified:
+            .smokeFailed, .leaseLost, .migrationFailed, .migrationNotDerivable, .indexNotVerified:
             .someItemsFailed
         case .interrupted:
             .interrupted

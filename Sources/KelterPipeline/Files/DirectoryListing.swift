@@ -5,7 +5,7 @@ package import KelterModel
 struct DirectoryEntry: Sendable {
     enum Kind: Sendable {
         case file, directory, symbolicLink, other
-        /// The name is not UTF-8; `name` is a repaired form for messages.
+        /// The name is not UTF-8; `name` is a repaired form with the bytes behind it, so that no two are the same.
         case undecodable
     }
 
@@ -29,7 +29,9 @@ func directoryEntries(_ path: String) throws(KelterError) -> [DirectoryEntry] {
         let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { name in Array(name.prefix { $0 != 0 }) }
         if bytes == [UInt8(ascii: ".")] || bytes == [UInt8(ascii: "."), UInt8(ascii: ".")] { continue }
         guard let name = String(validating: bytes, as: UTF8.self) else {
-            entries.append(DirectoryEntry(name: String(decoding: bytes, as: UTF8.self), kind: .undecodable))
+            let hexadecimal = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            let repaired = String(decoding: bytes, as: UTF8.self) + " [\(hexadecimal)]"
+            entries.append(DirectoryEntry(name: repaired, kind: .undecodable))
             continue
         }
         entries.append(DirectoryEntry(name: name, kind: kind(entry.pointee.d_type, path: path + "/" + name)))

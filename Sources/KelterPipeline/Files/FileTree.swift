@@ -41,6 +41,8 @@ package enum SkipReason: String, Sendable, CaseIterable {
     case orphanSidecar = "orphan_sidecar"
     /// There is no text in the file.
     case noText = "no_text"
+    /// The file went away after it was found.
+    case gone
     /// The run was interrupted before the item was done.
     case interrupted
     /// The run ended early because a service was unavailable.
@@ -152,8 +154,5 @@ package struct FileTree: Sendable {
         directories.append(contentsOf: subdirectories.reversed())
     }
 
-    private func relative(_ path: String) -> String {
-        guard path != root else { return "." }
-        return String(path.dropFirst(root == "/" ? 1 : root.count + 1))
-    }
+    private func relative(_ path: String) -> String { KelterPipeline.relative(path, to: root) }
 }

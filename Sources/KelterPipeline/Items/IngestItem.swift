@@ -1,6 +1,7 @@
+import Glibc
 import KelterHashing
 package import KelterModel
-import KelterStore
+package import KelterStore
 
 /// One input, read and identified: everything the guards need and nothing they don't.
 package struct IngestItem: Sendable {
@@ -20,6 +21,8 @@ package struct IngestItem: Sendable {
     /// The identifiers promised to documents that may have to be made, by scope; `nil` and an empty list leave the choice
     /// to the write.
     package var documentIDs: [RowID?] = []
+    /// Where it stands in its batch.
+    package var place = BatchPlace()
 
     /// Divides an item by the profiles of its scopes, most often into one part.
     ///
@@ -65,6 +68,8 @@ package struct IngestItem: Sendable {
 struct ItemFailure: Error {
     let externalID: String
     let error: KelterError
+    /// Whether the file was found and has gone since.
+    let isGone: Bool
 }
 
 /// Turns found files into items: sidecar, scope, size and digest.
@@ -96,7 +101,9 @@ struct ItemReader: Sendable {
         do throws(KelterError) {
             return .success(try items(file))
         } catch {
-            return .failure(ItemFailure(externalID: file.relativePath, error: error.about(file.relativePath)))
+            let isGone = access(file.path, F_OK) != 0 && errno == ENOENT
+            let error = error.about(file.relativePath)
+            return .failure(ItemFailure(externalID: file.relativePath, error: error, isGone: isGone))
         }
     }
 

@@ -31,6 +31,8 @@ package struct IngestRequest: Sendable {
     package var plan: Bool
     /// The run to complete, or `nil` for a new one.
     package var resume: RowID?
+    /// The dead letters to work on of the run to complete, and nothing else.
+    package var retry: DeadLetters?
     /// What `--resume` needs to repeat the command, kept in the ledger.
     package var arguments: JSONValue
 
@@ -43,6 +45,7 @@ package struct IngestRequest: Sendable {
         maximumDeletedShare: Double = 0.1,
         plan: Bool = false,
         resume: RowID? = nil,
+        retry: DeadLetters? = nil,
         arguments: JSONValue = .object([])
     ) {
         self.caller = caller
@@ -53,6 +56,20 @@ package struct IngestRequest: Sendable {
         self.maximumDeletedShare = maximumDeletedShare
         self.plan = plan
         self.resume = resume
+        self.retry = retry
         self.arguments = arguments
+    }
+}
+
+/// Failed items of a run.
+package enum DeadLetters: Equatable, Sendable {
+    /// All that were not dropped.
+    case all
+    /// Those with these external identifiers.
+    case named([String])
+
+    /// The external identifiers; `nil` for all.
+    package var names: [String]? {
+        if case .named(let names) = self { names } else { nil }
     }
 }

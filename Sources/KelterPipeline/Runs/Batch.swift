@@ -1,10 +1,9 @@
+import KelterHashing
 import KelterModel
 import KelterStore
 
-/// The course of one batch: walk, read, probe, process, account.
+/// The work of one process on one batch: take a part, read, probe, process, account.
 actor Batch {
-    /// How many entries of the walk are read, hashed and probed together.
-    private static let entriesPerStep = 256
     /// Items in flight: enough to fill transactions and embedding requests.
     private static let itemsInFlight = 512
 
@@ -12,61 +11,74 @@ actor Batch {
     let request: IngestRequest
     let run: RowID
     let progress: RunProgress
+    /// The batch root.
+    let root: String
+    private let inputs: any BatchInputs
     private let claims = ContentClaims()
     private let ledger: LedgerWriter
     /// What works on the items of each profile, by its name.
     private var processors: [String: ItemProcessor] = [:]
-    private(set) var tree: FileTree
-    /// Digests of the identities seen, to refuse a second file with the same one.
-    private var seen: Set<Identity> = []
-    /// External identifiers found, by scope: only kept to find out what is gone.
-    private(set) var present: [Place: Set<String>] = [:]
-    /// Those of them that are stored: what has moved goes from its old place only then.
-    private(set) var stored: [Place: Set<String>] = [:]
-    /// Entries that failed before their identity was known.
+    /// The parts that this process works on, by the order in which it took them: it may lose one and take it again.
+    private var open: [Int: OpenPart] = [:]
+    private var opened = 0
+    /// What a plan has found, by vector space.
+    ///
+    /// Only kept to find out what is gone; a run has it in the ledger.
+    private(set) var present: [String: Set<SourceName>] = [:]
+    /// Entries of a plan that failed before their identity was known.
     private(set) var unidentified = 0
+    /// Digests of the identities seen, to refuse a second file with the same one.
+    private var seen: Set<ContentHash> = []
 
-    /// A scope in a vector space.
-    struct Place: Hashable {
-        let space: String
-        let collection: CollectionID?
-    }
-
-    private struct Identity: Hashable {
-        let collection: CollectionID?
-        let externalID: String
+    /// A part with inputs that have no outcome yet.
+    private struct OpenPart {
+        let part: InputPart
+        /// Inputs and items that have no outcome yet.
+        var pending: Int
+        /// Items with an outcome, counted once per scope.
+        var items = 0
+        /// Whether an item was left undone, so that the part has to be taken up again.
+        var isIncomplete = false
     }
 
     private struct Admitted {
         let item: IngestItem
+        let part: Int
         let verdicts: [GuardVerdict]
         let processor: ItemProcessor
     }
 
-    init(ingestion: Ingestion, request: IngestRequest, tree: FileTree, run: RowID, progress: RunProgress) {
+    init(
+        ingestion: Ingestion,
+        request: IngestRequest,
+        run: RowID,
+        root: String,
+        inputs: any BatchInputs,
+        progress: RunProgress
+    ) {
         self.ingestion = ingestion
         self.request = request
-        self.tree = tree
         self.run = run
+        self.root = root
+        self.inputs = inputs
         self.progress = progress
-        ledger = LedgerWriter(store: ingestion.stages.store, tenant: request.caller.tenant, run: run)
+        ledger = LedgerWriter {
+            [store = ingestion.stages.store, tenant = request.caller.tenant] (items) throws(KelterError) in
+            try await store.recordItems(items, run: run, tenant: tenant)
+        }
     }
 
     private var mustStop: Bool {
         Task.isCancelled || progress.snapshot.error != nil
     }
 
-    /// Works through the inputs until they are done or the run has to end.
+    /// Works on parts until there are none left or the run has to end.
     func work() async {
         await withTaskGroup(of: Void.self) { group in
             var inFlight = 0
             while !mustStop {
-                let entries = await nextEntries()
-                if entries.isEmpty {
-                    progress.update { $0.isWalkFinished = true }
-                    break
-                }
-                for admitted in await admit(entries) {
+                guard let part = await next() else { break }
+                for admitted in await admit(part) {
                     let keys = admitted.item.keys.map { ContentClaims.Key(collection: $0.collection, hash: $0.hash) }
                     let ticket = claims.enqueue(keys)
                     if inFlight >= Self.itemsInFlight {
@@ -81,39 +93,44 @@ actor Batch {
             if progress.snapshot.error != nil { group.cancelAll() }
             for await _ in group where progress.snapshot.error != nil { group.cancelAll() }
         }
+        await giveBack()
     }
 
-    /// Writes the last ledger rows.
-    func finishLedger() async throws(KelterError) {
-        try await ledger.flush()
-    }
+    /// The leases of the parts at hand.
+    var leases: [PartLease] { open.values.compactMap(\.part.lease) }
 
-    private func nextEntries() async -> [FoundEntry] {
-        let current = tree
-        let (entries, rest) = await ingestion.io.run {
-            var tree = current
-            let entries = tree.next(Self.entriesPerStep)
-            return (entries, tree)
+    private func held() -> Int { leases.count }
+
+    private func next() async -> InputPart? {
+        do throws(KelterError) {
+            guard var part = try await inputs.next(holding: { await self.held() }) else { return nil }
+            opened += 1
+            part.number = opened
+            // An input that nobody knows how to read must not keep its part open.
+            open[part.number] = OpenPart(part: part, pending: part.entries.count + 1)
+            return part
+        } catch {
+            progress.end(with: error)
+            return nil
         }
-        tree = rest
-        return entries
     }
 
     /// Reads, hashes and probes entries; those that end here are accounted for, the others are returned in order.
-    private func admit(_ entries: [FoundEntry]) async -> [Admitted] {
+    private func admit(_ part: InputPart) async -> [Admitted] {
         var files: [FoundFile] = []
-        for entry in entries {
+        for entry in part.entries {
+            let place = part.place(of: entry.relativePath)
             switch entry {
             case .file(let file):
                 files.append(file)
             case .skipped(let path, let reason):
-                await account([nil], .skipped, ItemProblem(externalID: path, code: reason.rawValue, detail: ""))
+                let problem = ItemProblem(externalID: path, code: reason.rawValue, detail: "")
+                await account([nil], .skipped, problem, at: place, in: part.number)
             case .failed(let path, let error):
-                unidentified += 1
-                await account([nil], .failed, problem(path, error))
+                await account([nil], .failed, self.problem(path, error), at: place, in: part.number)
             }
         }
-        let items = await read(files)
+        let items = await read(files, of: part)
         var admitted: [Admitted?] = Array(repeating: nil, count: items.count)
         for indices in Dictionary(grouping: items.indices, by: { items[$0].profile.name }).values {
             do throws(KelterError) {
@@ -124,6 +141,7 @@ actor Batch {
                     let count = items[index].scope.targets.count
                     admitted[index] = Admitted(
                         item: items[index],
+                        part: part.number,
                         verdicts: Array(verdicts.prefix(count)),
                         processor: processor
                     )
@@ -132,9 +150,11 @@ actor Batch {
             } catch {
                 progress.end(with: error)
                 let reason = error.code == .interrupted ? SkipReason.interrupted : .runEnded
-                for index in indices { await account(items[index], .skipped(reason)) }
+                for index in indices { await account(items[index], .skipped(reason), in: part.number) }
             }
         }
+        // The part itself.
+        await settle(part.number)
         // In the order of the walk: of files with the same bytes the first is the document.
         return admitted.compactMap { $0 }
     }
@@ -151,12 +171,12 @@ actor Batch {
         return processor
     }
 
-    private func read(_ files: [FoundFile]) async -> [IngestItem] {
+    private func read(_ files: [FoundFile], of part: InputPart) async -> [IngestItem] {
         let reader = ItemReader(
             caller: request.caller,
             routing: ingestion.catalog.routing,
             profileName: request.profile,
-            naming: .relativePath(root: tree.root),
+            naming: .relativePath(root: root),
             metadataPath: nil,
             maximumBytes: Ingestion.maximumFileBytes
         )
@@ -171,19 +191,40 @@ actor Batch {
         var items: [IngestItem] = []
         for result in shares.indices.flatMap({ results[$0] ?? [] }) {
             switch result {
-            case .success(let parts):
-                progress.update { $0.bytes += parts.first?.content.size ?? 0 }
-                for item in parts {
+            case .success(let found):
+                let path = found.first?.file.relativePath ?? ""
+                let targets = found.reduce(0) { $0 + $1.scope.targets.count }
+                progress.update { $0.bytes += found.first?.content.size ?? 0 }
+                // One pending entry becomes as many items.
+                open[part.number]?.pending += found.count - 1
+                if part.recorded[path] == targets {
+                    // An attempt before this one has stored and recorded it.
+                    for item in found { await settle(part.number, items: item.scope.targets.count) }
+                    continue
+                }
+                for var item in found {
+                    item.place = part.place(of: path)
+                    item.place.space = item.profile.vectorSpace
                     if let error = claimIdentity(of: item) {
-                        let path = item.file.relativePath
-                        await account(item.scope.targets, .failed, problem(path, error))
+                        let problem = problem(path, error)
+                        await account(item.scope.targets, .failed, problem, at: item.place, in: part.number)
                     } else {
                         items.append(item)
                     }
                 }
             case .failure(let failure):
-                unidentified += 1
-                await account([nil], .failed, problem(failure.externalID, failure.error))
+                let place = part.place(of: failure.externalID)
+                if failure.isGone {
+                    let problem = ItemProblem(
+                        externalID: failure.externalID,
+                        code: SkipReason.gone.rawValue,
+                        detail: ""
+                    )
+                    await account([nil], .skipped, problem, at: place, in: part.number)
+                    continue
+                }
+                let problem = problem(failure.externalID, failure.error)
+                await account([nil], .failed, problem, at: place, in: part.number)
             }
         }
         progress.update { $0.found += items.reduce(0) { $0 + $1.scope.targets.count } }
@@ -193,12 +234,17 @@ actor Batch {
     /// Two files of one batch that claim the same external identifier in a scope would replace each other for ever.
     private func claimIdentity(of item: IngestItem) -> KelterError? {
         for collection in item.scope.targets {
-            guard seen.insert(Identity(collection: collection, externalID: item.externalID)).inserted else {
-                return .nameTaken(item.externalID, path: item.file.relativePath)
+            let identity = (collection?.description ?? "") + "\n" + item.externalID
+            do throws(KelterError) {
+                guard seen.insert(try SHA256.hash(identity)).inserted else {
+                    return .nameTaken(item.externalID, path: item.file.relativePath)
+                }
+            } catch {
+                return error
             }
-            if request.sync {
-                let place = Place(space: item.profile.vectorSpace, collection: collection)
-                present[place, default: []].insert(item.externalID)
+            if request.plan, request.sync {
+                let name = SourceName(collection: collection, externalID: item.externalID)
+                present[item.profile.vectorSpace, default: []].insert(name)
             }
         }
         return nil
@@ -214,64 +260,82 @@ actor Batch {
             do throws(KelterError) {
                 verdicts = try await admitted.processor.store.probe(item.keys, tenant: request.caller.tenant)
             } catch {
-                await account(item, .failed(error))
+                await account(item, .failed(error), in: admitted.part)
                 return
             }
         }
-        await account(item, await admitted.processor.process(item, verdicts: verdicts))
+        await account(item, await admitted.processor.process(item, verdicts: verdicts), in: admitted.part)
     }
 
     /// Counts the outcome of an item and records it where its documents' transaction has not.
-    private func account(_ item: IngestItem, _ result: ItemResult) async {
+    private func account(_ item: IngestItem, _ result: ItemResult, in part: Int) async {
         let targets = item.scope.targets
+        let bytes = item.content.size
         switch result {
         case .done(let results, let reused):
-            if request.sync {
-                for (target, result) in zip(targets, results) where result.result.outcome != .failed {
-                    let place = Place(space: item.profile.vectorSpace, collection: target)
-                    stored[place, default: []].insert(item.externalID)
-                }
-            }
+            // Another process does the item, and counts it.
+            let isLost = results.contains { $0.result.error?.code == .leaseLost }
             progress.update { figures in
                 figures.cacheHits += reused
+                guard !isLost else { return figures.found -= targets.count }
                 for result in results { figures.count(result.result, externalID: item.externalID) }
             }
-            await record(
-                zip(targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) }
-            )
+            if !isLost {
+                await record(zip(targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) })
+            }
+            if isLost { open[part] = nil } else { await settle(part, items: targets.count) }
         case .planned(let outcomes, let chunks, let tokens):
             progress.update { figures in
                 for outcome in outcomes { figures.outcomes[outcome] += 1 }
                 figures.chunks += chunks
                 figures.plannedTokens += tokens
             }
+            await settle(part, items: targets.count)
+        case .skipped(let reason) where reason == .interrupted || reason == .runEnded:
+            await leave(item, reason, in: part)
         case .skipped(let reason):
             let problem = ItemProblem(externalID: item.externalID, code: reason.rawValue, detail: "")
-            await settle(targets, .skipped, problem, bytes: item.content.size)
+            await end(targets, .skipped, problem, bytes: bytes, at: item.place, in: part)
         case .failed(let error) where error.endsRun:
             // Not the item's fault: it is done when the command is repeated.
             progress.end(with: error)
-            let problem = ItemProblem(externalID: item.externalID, code: SkipReason.runEnded.rawValue, detail: "")
-            await settle(targets, .skipped, problem, bytes: item.content.size)
+            await leave(item, .runEnded, in: part)
         case .failed(let error):
-            await settle(targets, .failed, problem(item.externalID, error), bytes: item.content.size)
+            await end(targets, .failed, problem(item.externalID, error), bytes: bytes, at: item.place, in: part)
         }
     }
 
-    /// Finds, counts and records an entry that ends before it becomes an item.
-    private func account(_ targets: [CollectionID?], _ outcome: Outcome, _ problem: ItemProblem) async {
-        progress.update { $0.found += targets.count }
-        await settle(targets, outcome, problem, bytes: 0)
+    /// Counts an item that is not done, which leaves its part to be taken up again.
+    private func leave(_ item: IngestItem, _ reason: SkipReason, in part: Int) async {
+        let problem = ItemProblem(externalID: item.externalID, code: reason.rawValue, detail: "")
+        for _ in item.scope.targets { progress.count(.skipped, problem: problem) }
+        await settle(part, isComplete: false)
     }
 
-    private func settle(
+    /// Finds, counts and records an entry that ends before it becomes an item.
+    private func account(
         _ targets: [CollectionID?],
         _ outcome: Outcome,
         _ problem: ItemProblem,
-        bytes: Int
+        at place: BatchPlace,
+        in part: Int
+    ) async {
+        progress.update { $0.found += targets.count }
+        await end(targets, outcome, problem, bytes: 0, at: place, in: part)
+    }
+
+    private func end(
+        _ targets: [CollectionID?],
+        _ outcome: Outcome,
+        _ problem: ItemProblem,
+        bytes: Int,
+        at place: BatchPlace,
+        in part: Int
     ) async {
         for _ in targets { progress.count(outcome, problem: problem) }
-        await record(targets.map { RunItem(problem, $0, outcome, bytes: bytes) })
+        if outcome == .failed, place.space == nil { unidentified += 1 }
+        await record(targets.map { RunItem(problem, $0, outcome, bytes: bytes, place: place) })
+        await settle(part, items: targets.count)
     }
 
     private func record(_ items: [RunItem]) async {
@@ -281,5 +345,54 @@ actor Batch {
 
     private func problem(_ externalID: String, _ error: KelterError) -> ItemProblem {
         ItemProblem(externalID: externalID, code: error.code.rawValue, detail: error.detail)
+    }
+
+    /// Notes that something of a part has its outcome, and closes the part with the last of it.
+    private func settle(_ number: Int, items: Int = 0, isComplete: Bool = true) async {
+        guard var part = open[number] else { return }
+        part.pending -= 1
+        part.items += items
+        if !isComplete { part.isIncomplete = true }
+        open[number] = part
+        guard part.pending == 0, !part.isIncomplete else { return }
+        guard let lease = part.part.lease else {
+            open[number] = nil
+            return
+        }
+        do throws(KelterError) {
+            try await ledger.flush()
+            // Where another process has taken it over, that one closes it.
+            try await uncancelled { [run, request, ingestion, items = part.items] () throws(KelterError) in
+                _ = try await ingestion.stages.store.finishPart(
+                    lease,
+                    items: items,
+                    of: run,
+                    tenant: request.caller.tenant
+                )
+            }
+            open[number] = nil
+        } catch {
+            progress.end(with: error)
+        }
+    }
+
+    /// Writes the last ledger rows and gives back what is not finished.
+    private func giveBack() async {
+        guard !request.plan else { return }
+        let left = leases
+        do throws(KelterError) {
+            try await ledger.flush()
+            guard !left.isEmpty else { return }
+            try await uncancelled { [run, request, ingestion] () throws(KelterError) in
+                try await ingestion.stages.store.releaseParts(
+                    left,
+                    of: run,
+                    tenant: request.caller.tenant,
+                    countsAttempt: false
+                )
+            }
+        } catch {
+            progress.end(with: error)
+        }
     }
 }

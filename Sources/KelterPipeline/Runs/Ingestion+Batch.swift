@@ -3,10 +3,14 @@ package import KelterModel
 import KelterStore
 
 extension Ingestion {
+    /// For how long a part of a batch stays with a process that has fallen silent.
+    private static let lease = Duration.seconds(30)
+
     /// Ingests files and directories.
     ///
     /// Ends early, with what is done kept and the rest left for a repetition, when the task is cancelled or a service
-    /// the run needs is unavailable.
+    /// the run needs is unavailable. Several processes may work on one run: the first finds its inputs and closes it, the
+    /// others, given its identifier, work on parts of it and return its report.
     ///
     /// - Parameters:
     ///   - request: The batch.
@@ -18,122 +22,112 @@ extension Ingestion {
         let clock = ContinuousClock()
         let start = clock.now
         let tree = try FileTree(inputs: request.inputs, filter: request.filter)
-        let store = stages.store
-        let tenant = request.caller.tenant
-        let run = request.resume ?? newRowID()
-        if !request.plan {
-            try await store.beginRun(
-                RunRecord(
-                    id: run,
-                    caseID: request.caller.caseID.description,
-                    kind: "ingest",
-                    arguments: request.arguments
-                ),
-                tenant: tenant
-            )
-        }
         if let name = request.profile {
-            _ = try catalog.routing.profile(for: RouteKeys(tenant: tenant), named: name)
+            _ = try catalog.routing.profile(for: RouteKeys(tenant: request.caller.tenant), named: name)
         }
-        let batch = Batch(ingestion: self, request: request, tree: tree, run: run, progress: progress)
-        await batch.work()
-        var failure: KelterError?
-        if !request.plan {
-            do throws(KelterError) {
-                try await batch.finishLedger()
-            } catch {
-                failure = error
+        guard !request.plan else { return try await plan(request, tree, progress: progress, since: start) }
+        let record = RunRecord(
+            id: request.resume ?? newRowID(),
+            caseID: request.caller.caseID.description,
+            kind: "ingest",
+            arguments: request.arguments
+        )
+        while true {
+            let role = try await stages.store.joinBatch(
+                record,
+                worker: ProcessName.current.description,
+                lease: Self.lease,
+                goesOn: request.retry != nil,
+                tenant: request.caller.tenant
+            )
+            let course = BatchCourse(
+                ingestion: self,
+                request: request,
+                run: record.id,
+                tree: tree,
+                progress: progress,
+                lease: Self.lease
+            )
+            switch role {
+            case .coordinator(let claim, let state):
+                if let retry = request.retry { _ = try await stages.store.reopenFailed(retry.names, of: claim) }
+                return try await course.coordinate(claim, from: state, since: start)
+            case .helper(let coordinator):
+                if ProcessName(coordinator)?.hasEnded == true {
+                    try await stages.store.endLeases(of: coordinator, run: record.id, tenant: request.caller.tenant)
+                } else if request.retry != nil {
+                    throw KelterError(
+                        .runActive,
+                        "The run \(record.id) is being worked on by \(coordinator).",
+                        fix: "Wait until it has ended, or stop that process."
+                    )
+                } else if let report = try await course.help(coordinator, since: start) {
+                    return report
+                }
             }
         }
-        if failure == nil, request.sync, progress.snapshot.isWalkFinished, progress.snapshot.error == nil,
-            !Task.isCancelled
-        {
-            do throws(KelterError) {
-                try await batch.deleteMissing()
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { progress.end(with: failure) }
-        return await report(request, run: run, progress: progress, duration: clock.now - start)
     }
 
-    private func report(
+    private func plan(
         _ request: IngestRequest,
-        run: RowID,
+        _ tree: FileTree,
         progress: RunProgress,
-        duration: Duration
-    ) async -> IngestReport {
-        let figures = progress.snapshot
+        since start: ContinuousClock.Instant
+    ) async throws(KelterError) -> IngestReport {
+        let run = newRowID()
+        let batch = Batch(
+            ingestion: self,
+            request: request,
+            run: run,
+            root: tree.root,
+            inputs: PlannedInputs(tree, io: io, progress: progress),
+            progress: progress
+        )
+        await batch.work()
         var report = IngestReport(run: run, status: .succeeded)
-        report.found = figures.found
-        report.outcomes = figures.outcomes
-        report.chunks = figures.chunks
-        report.embeddings = figures.embeddings
-        report.embeddingsEmpty = figures.embeddingsEmpty
-        report.costs = await costs(tenant: request.caller.tenant)
-        report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
-        report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
-        report.cacheHits = figures.cacheHits
-        report.bytes = figures.bytes
-        report.duration = duration
-        report.failures = figures.failures
-        report.skipped = figures.skipped
-        report.error = figures.error
-        report.isBalanced = figures.found == figures.outcomes.accounted
-        if request.plan {
-            report.plannedTokens = figures.plannedTokens
-        }
-        report.status = status(figures)
-        if !request.plan { await close(&report, tenant: request.caller.tenant) }
-        return report
-    }
-
-    private func status(_ figures: RunProgress.Snapshot) -> RunStatus {
-        if figures.error != nil { return .failed }
-        if !figures.isWalkFinished || figures.skipped.contains(where: { $0.code == SkipReason.interrupted.rawValue }) {
-            return .interrupted
-        }
-        return figures.outcomes[.failed] > 0 ? .partial : .succeeded
-    }
-
-    /// Counts the run's items again in the database and writes the end of the run.
-    private func close(_ report: inout IngestReport, tenant: Tenant) async {
-        let store = stages.store
-        do throws(KelterError) {
-            report = try await uncancelled { [report] () throws(KelterError) in
-                var report = report
-                let counted = try await store.countOutcomes(ofRun: report.run, tenant: tenant)
-                if counted != report.outcomes || !report.isBalanced { report.refuse(counted: counted) }
-                try await store.finishRun(
-                    report.run,
-                    status: report.status,
-                    totals: report.json,
-                    error: report.error?.description,
-                    tenant: tenant
-                )
-                return report
+        if request.sync, progress.snapshot.isWalkFinished, progress.snapshot.error == nil {
+            do throws(KelterError) {
+                let deletion = SyncDeletion(ingestion: self, request: request, root: tree.root)
+                let count = try await deletion.planned(present: batch.present, unidentified: batch.unidentified)
+                progress.update { $0.outcomes[.deleted] += count }
+            } catch {
+                progress.end(with: error)
             }
-        } catch {
-            report.status = .failed
-            report.isBalanced = false
-            report.error = report.error ?? error
         }
+        report.take(progress.snapshot)
+        report.isBalanced = report.found == report.outcomes.accounted
+        report.plannedTokens = progress.snapshot.plannedTokens
+        report.duration = ContinuousClock.now - start
+        return report
     }
 }
 
 extension IngestReport {
-    /// Turns the report of a run whose totals differ from those in the ledger into one of a failed run.
-    fileprivate mutating func refuse(counted: OutcomeCounts) {
-        isBalanced = false
-        status = .failed
-        guard error == nil else { return }
-        error = KelterError(
-            .runUnbalanced,
-            "The run found \(found) items and accounted for \(outcomes.accounted), but the ledger has "
-                + "\(counted.accounted).",
-            subject: "run \(run)",
-            fix: "Repeat the command: what is stored stays, what is missing is done again."
-        )
+    /// Takes over the figures of this process.
+    mutating func take(_ figures: RunProgress.Snapshot) {
+        found = figures.found
+        outcomes = figures.outcomes
+        chunks = figures.chunks
+        embeddings = figures.embeddings
+        embeddingsEmpty = figures.embeddingsEmpty
+        cacheHits = figures.cacheHits
+        bytes = figures.bytes
+        failures = figures.failures
+        skipped = figures.skipped
+        error = figures.error
+        if error != nil {
+            status = .failed
+        } else if !figures.isWalkFinished || figures.skipped.contains(where: \.isUndone) {
+            status = .interrupted
+        } else {
+            status = outcomes[.failed] > 0 ? .partial : .succeeded
+        }
+    }
+}
+
+extension ItemProblem {
+    /// Whether it is an item that was left to a repetition of the run.
+    var isUndone: Bool {
+        code == SkipReason.interrupted.rawValue || code == SkipReason.runEnded.rawValue
     }
 }

@@ -160,6 +160,7 @@ struct ItemProcessor: Sendable {
                 attributes: attributes,
                 bytes: item.content.size,
                 root: item.root,
+                place: item.place,
                 content: verdicts[index].needsContent ? content?.chunks : nil
             )
         }
@@ -224,12 +225,19 @@ extension RunItem {
             code: result.error?.code,
             detail: result.error?.detail,
             document: result.document ?? result.duplicateOf,
-            bytes: item.content.size
+            bytes: item.content.size,
+            place: item.place
         )
     }
 
     /// The ledger's row of an entry that was not stored.
-    init(_ problem: ItemProblem, _ collection: CollectionID?, _ outcome: Outcome, bytes: Int) {
+    init(
+        _ problem: ItemProblem,
+        _ collection: CollectionID?,
+        _ outcome: Outcome,
+        bytes: Int,
+        place: BatchPlace = BatchPlace()
+    ) {
         self.init(
             collection: collection,
             externalID: problem.externalID,
@@ -237,7 +245,8 @@ extension RunItem {
             code: ErrorCode(problem.code),
             detail: problem.detail,
             document: nil,
-            bytes: bytes
+            bytes: bytes,
+            place: place
         )
     }
 }

@@ -5,15 +5,17 @@ import KelterStore
 actor LedgerWriter {
     private static let itemsPerStatement = 500
 
-    private let store: Store
-    private let tenant: Tenant
-    private let run: RowID
-    private var pending: [RunItem] = []
+    private typealias Writing = Task<Result<Void, KelterError>, Never>
 
-    init(store: Store, tenant: Tenant, run: RowID) {
-        self.store = store
-        self.tenant = tenant
-        self.run = run
+    private let write: @Sendable ([RunItem]) async throws(KelterError) -> Void
+    private var pending: [RunItem] = []
+    private var last: Writing?
+
+    /// Makes a writer.
+    ///
+    /// - Parameter write: Writes items into the ledger.
+    init(_ write: @escaping @Sendable ([RunItem]) async throws(KelterError) -> Void) {
+        self.write = write
     }
 
     /// Adds items, and writes when there are enough.
@@ -24,15 +26,21 @@ actor LedgerWriter {
         if pending.count >= Self.itemsPerStatement { try await flush() }
     }
 
-    /// Writes what is left, also when the caller's task has been cancelled: an outcome is never lost.
+    /// Returns when everything that was added has been written, by whomever, also when the caller's task has been cancelled.
+    ///
+    /// Once items could not be written no later call succeeds: an outcome is never lost without a word.
     ///
     /// - Throws: ``KelterError`` of the database.
     func flush() async throws(KelterError) {
-        let items = pending
+        let (items, previous) = (pending, last)
         pending = []
-        guard !items.isEmpty else { return }
-        try await uncancelled { [store, run, tenant] () throws(KelterError) in
-            try await store.recordItems(items, run: run, tenant: tenant)
+        // A task of its own is not cancelled with the caller's.
+        let writing = Writing { [write] in
+            if let previous, case .failure(let error) = await previous.value { return .failure(error) }
+            guard !items.isEmpty else { return .success(()) }
+            do throws(KelterError) { return .success(try await write(items)) } catch { return .failure(error) }
         }
+        last = writing
+        try await writing.value.get()
     }
 }

@@ -4,10 +4,16 @@ package struct BatchPlace: Hashable, Sendable {
     package var path: String
     /// The part in which it was found, under the lease of whoever works on it; `nil` outside parts.
     package var lease: PartLease?
+    /// The vector space it belongs to; `nil` for an input that never came so far.
+    package var space: String?
+    /// How often the input has been worked on in this run, this time included.
+    package var attempts: Int
 
-    package init(path: String = "", lease: PartLease? = nil) {
+    package init(path: String = "", lease: PartLease? = nil, space: String? = nil, attempts: Int = 1) {
+        self.attempts = attempts
         self.path = path
         self.lease = lease
+        self.space = space
     }
 }
 

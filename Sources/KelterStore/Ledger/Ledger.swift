@@ -21,21 +21,29 @@ struct Ledger: Sendable {
         try connection.execute(
             """
             INSERT INTO \(schema).run_items AS i
-                (run_id, tenant_id, collection_id, external_id, outcome, code, detail, document_id, bytes, path, part)
+                (run_id, tenant_id, collection_id, external_id, outcome, code, detail, document_id, bytes, path, part, space,
+                chunks, embeddings, attempts)
             SELECT $1, $2, k.*
             FROM unnest(
                 $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::bigint[], $10::text[],
-                $11::bigint[]
-            ) AS k(collection_id, external_id, outcome, code, detail, document_id, bytes, path, part)
+                $11::bigint[], $12::text[], $13::bigint[], $14::bigint[],
+                $15::bigint[]
+            ) AS k(
+                collection_id, external_id, outcome, code, detail, document_id, bytes, path, part, space, chunks, embeddings,
+                attempts
+            )
             ON CONFLICT ON CONSTRAINT run_items_key DO UPDATE SET outcome = excluded.outcome, code = excluded.code,
                 detail = excluded.detail, document_id = excluded.document_id, bytes = excluded.bytes,
-                part = excluded.part, attempts = i.attempts + 1, finished_at = now()
+                part = excluded.part, space = excluded.space, chunks = excluded.chunks,
+                embeddings = excluded.embeddings, attempts = i.attempts + 1, dropped_at = NULL, finished_at = now()
             """,
             [
                 .uuid(run), .uuid(tenant.rowID), .uuids(items.map(\.collection)), .texts(items.map(\.externalID)),
                 .texts(items.map(\.outcome.rawValue)), .texts(items.map { $0.code?.rawValue }),
                 .texts(items.map(\.detail)), .uuids(items.map(\.document)), .ints(items.map(\.bytes)),
                 .texts(items.map(\.place.path)), .ints(items.map(\.place.lease?.part)),
+                .texts(items.map(\.place.space)),
+                .ints(items.map(\.chunks)), .ints(items.map(\.embeddings)), .ints(items.map(\.place.attempts)),
             ]
         )
     }

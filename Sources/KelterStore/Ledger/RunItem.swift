@@ -12,6 +12,12 @@ package struct RunItem: Sendable {
     package var document: RowID?
     /// The size of the raw bytes.
     package var bytes: Int?
+    /// The chunks of the content that was written.
+    package var chunks: Int?
+    /// Those of them that have a vector.
+    package var embeddings: Int?
+    /// Whether it is a failure that nobody will retry.
+    package internal(set) var isDropped = false
     /// Where the item stands in its batch.
     package var place: BatchPlace
 
@@ -23,6 +29,8 @@ package struct RunItem: Sendable {
         detail: String? = nil,
         document: RowID? = nil,
         bytes: Int? = nil,
+        chunks: Int? = nil,
+        embeddings: Int? = nil,
         place: BatchPlace = BatchPlace()
     ) {
         self.collection = collection
@@ -32,6 +40,8 @@ package struct RunItem: Sendable {
         self.detail = detail
         self.document = document
         self.bytes = bytes
+        self.chunks = chunks
+        self.embeddings = embeddings
         self.place = place
     }
 }

@@ -22,8 +22,11 @@ package struct PartCounts: Equatable, Sendable {
     package var leased = 0
     /// The items of the finished parts.
     package var items = 0
+    /// Whether there will be no more parts.
+    package var isFound = false
 
-    package init(added: Int = 0, finished: Int = 0, leased: Int = 0, items: Int = 0) {
+    package init(added: Int = 0, finished: Int = 0, leased: Int = 0, items: Int = 0, isFound: Bool = false) {
+        self.isFound = isFound
         self.added = added
         self.finished = finished
         self.leased = leased

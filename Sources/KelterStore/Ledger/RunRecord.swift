@@ -71,3 +71,15 @@ extension RunRecord {
         durationMilliseconds = rows.int(row, 11)
     }
 }
+
+/// What the ledger holds for a run.
+package struct RunTotals: Equatable, Sendable {
+    /// Items by outcome, counted once per scope.
+    package let outcomes: OutcomeCounts
+    /// Chunks that were written.
+    package let chunks: Int
+    /// Those of them that have a vector.
+    package let embeddings: Int
+    /// The sizes of the files, each counted once.
+    package let bytes: Int
+}

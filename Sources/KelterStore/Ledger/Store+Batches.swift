@@ -4,8 +4,8 @@ package import KelterModel
 package enum BatchRole: Sendable {
     /// It finds the inputs, works on parts and closes the run.
     case coordinator(ClaimedRun, BatchState)
-    /// Another process does that; this one works on parts.
-    case helper
+    /// Another process does that, by its name; this one works on parts.
+    case helper(of: String)
 }
 
 /// Where a batch stood when its coordinator took it up.
@@ -27,6 +27,7 @@ extension Store {
     ///   - run: The batch.
     ///   - worker: Who works on it, for people to read.
     ///   - lease: For how long this process is its coordinator unless ``renewLease(of:for:)`` prolongs that.
+    ///   - goesOn: Whether a batch that has ended is taken up where it was, too.
     ///   - tenant: Whose batch it is.
     /// - Returns: What this process is to it.
     /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the identifier is that of another tenant's run.
@@ -34,6 +35,7 @@ extension Store {
         _ run: RunRecord,
         worker: String,
         lease: Duration,
+        goesOn: Bool = false,
         tenant: Tenant
     ) async throws(KelterError) -> BatchRole {
         let schema = ledgerSchema
@@ -41,13 +43,13 @@ extension Store {
             let before = try connection.query(
                 """
                 SELECT status IN ('running', 'interrupted'), found_at IS NOT NULL,
-                    status = 'running' AND coalesce(lease_until >= clock_timestamp(), false)
+                    status = 'running' AND coalesce(lease_until >= clock_timestamp(), false), lease_owner
                 FROM \(schema).runs WHERE id = $1 AND tenant_id = $2 FOR UPDATE
                 """,
                 [.uuid(run.id), .uuid(tenant.rowID)]
             )
-            if before.bool(0, 2) == true { return .helper }
-            let goesOn = before.bool(0, 0) == true
+            if before.bool(0, 2) == true { return .helper(of: before.text(0, 3) ?? "") }
+            let goesOn = before.bool(0, 0) == true || goesOn && before.count == 1
             let rows = try connection.query(
                 """
                 INSERT INTO \(schema).runs AS r
@@ -86,16 +88,59 @@ extension Store {
         guard try await change(coordinator, "found_at = clock_timestamp()", []) else { throw coordinator.lost }
     }
 
+    /// Ends the leases of a process that is known to be dead, so that nobody has to wait for them to run out.
+    package func endLeases(of owner: String, run: RowID, tenant: Tenant) async throws(KelterError) {
+        let schema = ledgerSchema
+        try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            for (table, key) in [("run_parts", "run_id"), ("runs", "id")] {
+                try connection.execute(
+                    """
+                    UPDATE \(schema).\(table) SET lease_until = clock_timestamp() - interval '1 second'
+                    WHERE \(key) = $1 AND tenant_id = $2 AND lease_owner = $3 AND lease_until >= clock_timestamp()
+                    """,
+                    [.uuid(run), .uuid(tenant.rowID), .text(owner)]
+                )
+            }
+        }
+    }
+
+    /// Whether a coordinator of a batch is alive.
+    package func isCoordinated(_ run: RowID, tenant: Tenant) async throws(KelterError) -> Bool {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.query(
+                "SELECT lease_until >= clock_timestamp() FROM \(schema).runs WHERE id = $1 AND tenant_id = $2",
+                [.uuid(run), .uuid(tenant.rowID)]
+            ).bool(0, 0) == true
+        }
+    }
+
+    /// How many inputs of a batch failed before it was known which items they are.
+    package func unidentifiedItems(ofRun run: RowID, tenant: Tenant) async throws(KelterError) -> Int {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.query(
+                """
+                SELECT count(*) FROM \(schema).run_items
+                WHERE run_id = $1 AND tenant_id = $2 AND outcome = 'failed' AND space IS NULL
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            ).int(0, 0) ?? 0
+        }
+    }
+
     /// Where a batch's parts and its items contradict each other; empty when everything is accounted for once.
     ///
     /// - Parameters:
-    ///   - run: A batch all of whose parts should be finished.
+    ///   - run: The batch.
+    ///   - isComplete: Whether all of its parts should be finished.
     ///   - tenant: Whose batch it is.
     ///   - limit: How many contradictions to name at most.
     /// - Returns: Each in words, by the part or the name it is about.
     /// - Throws: ``KelterError`` of the database.
     package func contradictions(
         inRun run: RowID,
+        isComplete: Bool = true,
         tenant: Tenant,
         limit: Int = 20
     ) async throws(KelterError) -> [String] {
@@ -109,10 +154,10 @@ extension Store {
                     GROUP BY part
                 ) i USING (part)
                 WHERE p.run_id = $1 AND p.tenant_id = $2
-                    AND (p.finished_at IS NULL OR p.items IS DISTINCT FROM coalesce(i.recorded, 0))
+                    AND CASE WHEN p.finished_at IS NULL THEN $4 ELSE p.items <> coalesce(i.recorded, 0) END
                 ORDER BY p.part LIMIT $3
                 """,
-                [.uuid(run), .uuid(tenant.rowID), .int(limit)]
+                [.uuid(run), .uuid(tenant.rowID), .int(limit), .bool(isComplete)]
             )
             var found = (0..<parts.count).map { row in
                 let part = parts.int(row, 0) ?? 0

@@ -196,6 +196,21 @@ extension Store {
         }
     }
 
+    /// The `path` of every input that has been added to a batch.
+    package func addedPaths(to run: RowID, tenant: Tenant) async throws(KelterError) -> Set<String> {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT e ->> 'path' FROM \(schema).run_parts, jsonb_array_elements(entries) e
+                WHERE run_id = $1 AND tenant_id = $2
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            )
+            return Set((0..<rows.count).compactMap { rows.text($0, 0) })
+        }
+    }
+
     /// How far a batch has come.
     package func partCounts(of run: RowID, tenant: Tenant) async throws(KelterError) -> PartCounts {
         let schema = ledgerSchema
@@ -203,7 +218,8 @@ extension Store {
             let rows = try connection.query(
                 """
                 SELECT count(*), count(finished_at), count(*) FILTER (WHERE lease_until >= clock_timestamp()),
-                    coalesce(sum(items), 0)::bigint
+                    coalesce(sum(items), 0)::bigint,
+                    coalesce((SELECT found_at IS NOT NULL FROM \(schema).runs WHERE id = $1 AND tenant_id = $2), false)
                 FROM \(schema).run_parts WHERE run_id = $1 AND tenant_id = $2
                 """,
                 [.uuid(run), .uuid(tenant.rowID)]
@@ -212,7 +228,8 @@ extension Store {
                 added: rows.int(0, 0) ?? 0,
                 finished: rows.int(0, 1) ?? 0,
                 leased: rows.int(0, 2) ?? 0,
-                items: rows.int(0, 3) ?? 0
+                items: rows.int(0, 3) ?? 0,
+                isFound: rows.bool(0, 4) == true
             )
         }
     }
@@ -231,7 +248,7 @@ extension ClaimedRun {
     }
 
     /// What to say when it is not.
-    var lost: KelterError {
+    package var lost: KelterError {
         KelterError(
             .leaseLost,
             "The run \(run.id) was taken over by another process.",

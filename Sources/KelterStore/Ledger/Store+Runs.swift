@@ -102,6 +102,31 @@ extension Store {
         }
     }
 
+    /// What the database holds for a batch.
+    package func totals(ofRun run: RowID, tenant: Tenant) async throws(KelterError) -> RunTotals {
+        let schema = ledgerSchema
+        let outcomes = try await countOutcomes(ofRun: run, tenant: tenant)
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT coalesce(sum(chunks), 0)::bigint, coalesce(sum(embeddings), 0)::bigint,
+                    coalesce(sum(bytes), 0)::bigint
+                FROM (
+                    SELECT sum(chunks) AS chunks, sum(embeddings) AS embeddings, max(bytes) AS bytes
+                    FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 GROUP BY path
+                ) files
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            )
+            return RunTotals(
+                outcomes: outcomes,
+                chunks: rows.int(0, 0) ?? 0,
+                embeddings: rows.int(0, 1) ?? 0,
+                bytes: rows.int(0, 2) ?? 0
+            )
+        }
+    }
+
     /// The items of a run that ended in one of these outcomes, by name.
     package func items(
         ofRun run: RowID,
@@ -112,7 +137,8 @@ extension Store {
         return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
             let rows = try connection.query(
                 """
-                SELECT collection_id, external_id, outcome, code, detail, document_id, bytes, path
+                SELECT collection_id, external_id, outcome, code, detail, document_id, bytes, path,
+                    attempts, dropped_at IS NOT NULL
                 FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 AND outcome = ANY ($3)
                 ORDER BY external_id, collection_id, path
                 """,
@@ -122,7 +148,7 @@ extension Store {
                 guard let name = rows.text(row, 1), let outcome = rows.text(row, 2).flatMap(Outcome.init) else {
                     return nil
                 }
-                return RunItem(
+                var item = RunItem(
                     collection: rows.uuid(row, 0),
                     externalID: name,
                     outcome: outcome,
@@ -130,8 +156,10 @@ extension Store {
                     detail: rows.text(row, 4),
                     document: rows.uuid(row, 5),
                     bytes: rows.int(row, 6),
-                    place: BatchPlace(path: rows.text(row, 7) ?? "")
+                    place: BatchPlace(path: rows.text(row, 7) ?? "", attempts: rows.int(row, 8) ?? 1)
                 )
+                item.isDropped = rows.bool(row, 9) == true
+                return item
             }
         }
     }

@@ -170,7 +170,11 @@ extension StoreSchema {
         ALTER TABLE \(schema).run_items
             ADD COLUMN IF NOT EXISTS path text NOT NULL DEFAULT '',
             ADD COLUMN IF NOT EXISTS part int,
-            ADD COLUMN IF NOT EXISTS attempts int NOT NULL DEFAULT 1;
+            ADD COLUMN IF NOT EXISTS attempts int NOT NULL DEFAULT 1,
+            ADD COLUMN IF NOT EXISTS space text,
+            ADD COLUMN IF NOT EXISTS chunks int,
+            ADD COLUMN IF NOT EXISTS embeddings int,
+            ADD COLUMN IF NOT EXISTS dropped_at timestamptz;
 
         """
     }

@@ -107,6 +107,8 @@ struct GroupWriter: Sendable {
                 outcome: result.outcome,
                 document: result.document,
                 bytes: item.bytes,
+                chunks: result.chunks,
+                embeddings: result.embeddings,
                 place: item.place
             )
         }

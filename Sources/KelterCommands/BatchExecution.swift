@@ -1,0 +1,56 @@
+import KelterModel
+import KelterPipeline
+import KelterStore
+
+/// The execution of one batch by a command: progress, report, exit code.
+struct BatchExecution {
+    let services: Services
+    let catalog: StageCatalog
+    let jobs: Int?
+    let reportDirectory: String?
+
+    /// Performs a batch.
+    ///
+    /// - Parameters:
+    ///   - request: The batch; the inputs and the scope of one that resumes a run are those of the run.
+    ///   - terminal: Where its progress and its report are shown.
+    /// - Returns: What the process ends with.
+    /// - Throws: ``KelterError`` when the run could not be begun or recorded.
+    func perform(_ request: IngestRequest, _ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
+        let request = try await resumed(request)
+        try services.checkProfile(request.profile, tenant: request.caller.tenant)
+        let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
+        let progress = RunProgress()
+        let result = try await ProgressView(terminal: terminal, progress: progress).during { () throws(KelterError) in
+            try await ingestion.ingest(request, progress: progress)
+        }
+        if result.embeddingInputs > 0 { await services.pruneCaches(catalog, tenant: request.caller.tenant) }
+        await catalog.close()
+        if let reportDirectory { try writeReport(result, to: reportDirectory) }
+        terminal.print(json: result.json, text: RunReportView(report: result, isPlan: request.plan).text)
+        if let error = result.error { terminal.note(error.description) }
+        return result.exitCode
+    }
+
+    /// The request of the run to resume, in place of the command's own inputs and scope.
+    private func resumed(_ request: IngestRequest) async throws(KelterError) -> IngestRequest {
+        guard let run = request.resume else { return request }
+        let record = try await catalog.standard.store.run(run, tenant: request.caller.tenant)
+        guard record.kind == "ingest" else {
+            throw KelterError(
+                .runNotFound,
+                "Run \(run) is no batch.",
+                subject: "--resume",
+                fix: "Give the run_id that `kelter ingest` printed."
+            )
+        }
+        var resumed = try IngestArguments(record.arguments).request(resuming: run)
+        resumed.retry = request.retry
+        return resumed
+    }
+
+    private func writeReport(_ result: IngestReport, to directory: String) throws(KelterError) {
+        let path = try? resolvedPath(directory)
+        try ObjectStore(root: path ?? directory).write(result.json, to: "report.json")
+    }
+}

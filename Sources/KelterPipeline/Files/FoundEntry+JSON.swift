@@ -1,0 +1,72 @@
+import KelterModel
+
+/// A found entry as the ledger keeps it, so that another process can work on it: `{path}` of a file, with `sidecar` where
+/// it has one, `{path, skipped}` with the reason, or `{path, failed: {code, message, subject, fix}}`. Paths are relative to
+/// the root of the batch.
+extension FoundEntry {
+    /// The path relative to the root of the batch.
+    var relativePath: String {
+        switch self {
+        case .file(let file): file.relativePath
+        case .skipped(let path, _), .failed(let path, _): path
+        }
+    }
+
+    /// The entry as JSON, with its paths relative to the root of the batch.
+    func json(root: String) -> JSONValue {
+        var members: [(name: String, value: JSONValue)] = [("path", .string(relativePath))]
+        switch self {
+        case .file(let file):
+            if let sidecar = file.sidecarPath { members.append(("sidecar", .string(relative(sidecar, to: root)))) }
+        case .skipped(_, let reason):
+            members.append(("skipped", .string(reason.rawValue)))
+        case .failed(_, let error):
+            members.append(
+                (
+                    "failed",
+                    .object([
+                        ("code", .string(error.code.rawValue)), ("message", .string(error.message)),
+                        ("subject", .optional(error.subject)), ("fix", .optional(error.fix)),
+                    ])
+                )
+            )
+        }
+        return .object(members)
+    }
+
+    /// Reads what ``json(root:)`` made; `nil` for anything else.
+    init?(_ json: JSONValue, root: String) {
+        guard let path = json["path"]?.string else { return nil }
+        if let reason = json["skipped"]?.string {
+            guard let reason = SkipReason(rawValue: reason) else { return nil }
+            self = .skipped(relativePath: path, reason: reason)
+        } else if let failure = json["failed"] {
+            guard let code = failure["code"]?.string, let message = failure["message"]?.string else { return nil }
+            let error = KelterError(
+                ErrorCode(code),
+                message,
+                subject: failure["subject"]?.string,
+                fix: failure["fix"]?.string
+            )
+            self = .failed(relativePath: path, error)
+        } else {
+            self = .file(
+                FoundFile(
+                    path: absolute(path, under: root),
+                    relativePath: path,
+                    sidecarPath: json["sidecar"]?.string.map { absolute($0, under: root) }
+                )
+            )
+        }
+    }
+}
+
+/// The path below a directory of something in it.
+func relative(_ path: String, to root: String) -> String {
+    guard path != root else { return "." }
+    return String(path.dropFirst(root == "/" ? 1 : root.count + 1))
+}
+
+private func absolute(_ path: String, under root: String) -> String {
+    root == "/" ? "/" + path : root + "/" + path
+}

@@ -1,0 +1,161 @@
+import KelterModel
+import KelterStore
+
+/// Some inputs of a batch, to be worked on together.
+struct InputPart: Sendable {
+    /// By what its holder knows it.
+    var number = 0
+    /// This process's right to them; `nil` where no ledger is kept.
+    let lease: PartLease?
+    let entries: [FoundEntry]
+    /// How often an input has been worked on before, by path; those of a first attempt are left out.
+    var attempts: [String: Int] = [:]
+    /// How many items an earlier attempt has recorded, by path.
+    let recorded: [String: Int]
+
+    /// Where an input of the part stands.
+    func place(of path: String) -> BatchPlace {
+        BatchPlace(path: path, lease: lease, attempts: attempts[path] ?? 1)
+    }
+}
+
+/// Where a process gets the inputs of a batch from.
+protocol BatchInputs: Sendable {
+    /// The next part.
+    ///
+    /// - Parameter holding: How many parts this process has that are not finished.
+    /// - Returns: The part, or `nil` when there will be none any more.
+    /// - Throws: ``KelterError`` of the database.
+    func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart?
+}
+
+/// How many inputs are read, hashed and probed together, and leased together.
+let entriesPerPart = 256
+
+/// The inputs of a plan: found as they are asked for.
+actor PlannedInputs: BatchInputs {
+    private var tree: FileTree
+    private let io: IOThreads
+    private let progress: RunProgress
+
+    init(_ tree: FileTree, io: IOThreads, progress: RunProgress) {
+        self.tree = tree
+        self.io = io
+        self.progress = progress
+    }
+
+    func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
+        let entries = await tree.entries(entriesPerPart, on: io)
+        guard !entries.found.isEmpty else {
+            progress.update { $0.isWalkFinished = true }
+            return nil
+        }
+        tree = entries.rest
+        return InputPart(lease: nil, entries: entries.found, recorded: [:])
+    }
+}
+
+/// The parts of a batch in the ledger, which any number of processes take.
+struct LeasedInputs: BatchInputs {
+    let store: Store
+    let run: RowID
+    let tenant: Tenant
+    let root: String
+    let worker: String
+    let lease: Duration
+    /// Who finds the inputs; `nil` when this process does.
+    let coordinator: String?
+
+    /// How long a process waits before it looks again, at most.
+    private static let longestPause = Duration.milliseconds(250)
+
+    func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
+        var pause = Duration.milliseconds(2)
+        while !Task.isCancelled {
+            if let part = try await store.claimPart(of: run, worker: worker, lease: lease, tenant: tenant) {
+                var input = InputPart(
+                    lease: part.lease,
+                    entries: try part.entries.map { (entry) throws(KelterError) in try found(entry) },
+                    recorded: part.recorded
+                )
+                for entry in part.entries {
+                    if let path = entry["path"]?.string, let count = entry["attempts"]?.int {
+                        input.attempts[path] = count
+                    }
+                }
+                return input
+            }
+            if let coordinator, try await hasFallenSilent(coordinator) { return nil }
+            // The parts of other processes may come back yet.
+            let counts = try await store.partCounts(of: run, tenant: tenant)
+            if counts.isFound, counts.added - counts.finished <= (await holding()) { return nil }
+            try? await Task.sleep(for: pause)
+            pause = min(pause * 2, Self.longestPause)
+        }
+        return nil
+    }
+
+    /// Whether there is nobody any more who would find the rest of the inputs.
+    private func hasFallenSilent(_ coordinator: String) async throws(KelterError) -> Bool {
+        if ProcessName(coordinator)?.hasEnded == true {
+            try await store.endLeases(of: coordinator, run: run, tenant: tenant)
+        }
+        return !(try await store.isCoordinated(run, tenant: tenant))
+    }
+
+    private func found(_ entry: JSONValue) throws(KelterError) -> FoundEntry {
+        guard let found = FoundEntry(entry, root: root) else {
+            throw KelterError(
+                .internalError,
+                "An input of the run \(run) cannot be read: \(shortened(entry.compactText)).",
+                fix: "It was begun by another version of kelter: start a new run."
+            )
+        }
+        return found
+    }
+}
+
+/// Finds the inputs of a batch and puts them into the ledger.
+struct InputFinder: Sendable {
+    let store: Store
+    let coordinator: ClaimedRun
+    let io: IOThreads
+    let progress: RunProgress
+
+    /// Walks to the end.
+    ///
+    /// - Parameters:
+    ///   - start: The walk.
+    ///   - known: The paths that have been added before.
+    /// - Throws: ``KelterError`` of the database, ``ErrorCode/interrupted`` among them.
+    func find(_ start: FileTree, except known: Set<String>) async throws(KelterError) {
+        var tree = start
+        var pending: [FoundEntry] = []
+        while true {
+            guard !Task.isCancelled else { throw KelterError(.interrupted, "The walk was interrupted.") }
+            let entries = await tree.entries(entriesPerPart, on: io)
+            tree = entries.rest
+            pending += entries.found.filter { !known.contains($0.relativePath) }
+            while pending.count >= entriesPerPart || entries.found.isEmpty && !pending.isEmpty {
+                let part = pending.prefix(entriesPerPart).map { $0.json(root: start.root) }
+                pending.removeFirst(part.count)
+                try await store.addParts([part], to: coordinator)
+            }
+            if entries.found.isEmpty { break }
+        }
+        try await store.finishFinding(coordinator)
+        progress.update { $0.isWalkFinished = true }
+    }
+}
+
+extension FileTree {
+    /// The next entries, read on a thread that may block, and the rest of the walk.
+    fileprivate func entries(_ count: Int, on io: IOThreads) async -> (found: [FoundEntry], rest: FileTree) {
+        let current = self
+        return await io.run {
+            var tree = current
+            let found = tree.next(count)
+            return (found, tree)
+        }
+    }
+}

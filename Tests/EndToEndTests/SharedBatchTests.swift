@@ -1,0 +1,171 @@
+import Foundation
+import Glibc
+import KelterModel
+import KelterTestSupport
+import Testing
+
+/// Batches that several processes work on, or one after the other.
+@Suite("Batches shared by processes")
+struct SharedBatchTests {
+    /// The outcomes that occur in a report.
+    private func outcomes(_ report: JSONValue) -> [String: Int] {
+        (report["outcomes"]?.members ?? []).reduce(into: [:]) { result, member in
+            if let count = member.value.int, count > 0 { result[member.name] = count }
+        }
+    }
+
+    /// How many texts have been sent, those of the probes aside.
+    private func texts(_ world: World) -> Int {
+        world.endpoint.log.texts.count { $0.contains("Anlage") }
+    }
+
+    private func write(_ world: World, files: Range<Int>) throws {
+        for number in files {
+            try world.write("teil-\(number % 7)/datei-\(number).txt", "Anlage \(number) wurde am Morgen gewartet.")
+        }
+    }
+
+    /// The identifier of the one run, as soon as there is one.
+    private func run(_ world: World) async throws -> String {
+        try await waitUntil("the run") { try await world.count("SELECT count(*) FROM rag.run_parts") > 0 }
+        return try await world.rows("SELECT id FROM rag.runs")[0][0] ?? ""
+    }
+
+    @Test("three processes share a run, embed nothing twice and print the same report")
+    func shared() async throws {
+        var options = FaultInjectingEndpoint.Options()
+        // So slow that the first has as much in flight as it can, and leaves the rest to the others.
+        options.latency = .seconds(10)
+        try await World.with(options) { world in
+            try write(world, files: 0..<2400)
+            var environment = world.environment
+            environment["EMBEDDINGS_REQUESTS_IN_FLIGHT"] = "2"
+            environment["EMBEDDINGS_BATCH_SIZE"] = "32"
+            let first = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
+            let identifier = try await run(world)
+            let others = try (0..<2).map { _ in
+                try KelterProcess(["ingest", "--resume", identifier, "--json"], environment: environment)
+            }
+            try await waitUntil("all have a part") {
+                try await world.count("SELECT count(DISTINCT lease_owner) FROM rag.run_parts") == 3
+            }
+            world.endpoint.setLatency(.milliseconds(20))
+            var reports: [JSONValue] = []
+            for process in [first] + others {
+                let result = try await process.finish()
+                #expect(result.exitCode == 0, "\(result.messages)")
+                reports.append(try result.json)
+            }
+            for report in reports {
+                #expect(report["run_id"]?.string == identifier && report["status"]?.string == "succeeded")
+                #expect(report["found"]?.int == 2400 && report["balanced"] == .bool(true))
+                #expect(outcomes(report) == ["inserted": 2400] && report["chunks"]?.int == 2400)
+            }
+            // Nobody sends what another has sent.
+            let sent = reports.compactMap { $0["embedding_inputs"]?.int }
+            #expect(sent.reduce(0, +) == 2400 && sent.allSatisfy { $0 > 0 }, "\(sent)")
+            #expect(texts(world) == 2400)
+            #expect(try await world.count("SELECT count(*) FROM rag.documents") == 2400)
+            #expect(try await world.count("SELECT count(DISTINCT lease_owner) FROM rag.run_parts") == 3)
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    @Test("a process whose coordinator is killed takes the run over and ends it")
+    func takenOver() async throws {
+        var options = FaultInjectingEndpoint.Options()
+        options.latency = .seconds(10)
+        try await World.with(options) { world in
+            try write(world, files: 0..<2400)
+            var environment = world.environment
+            environment["EMBEDDINGS_REQUESTS_IN_FLIGHT"] = "2"
+            environment["EMBEDDINGS_BATCH_SIZE"] = "32"
+            let first = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
+            let identifier = try await run(world)
+            let second = try KelterProcess(["ingest", "--resume", identifier, "--json"], environment: environment)
+            try await waitUntil("both work") {
+                try await world.count("SELECT count(DISTINCT lease_owner) FROM rag.run_parts") == 2
+            }
+            world.endpoint.setLatency(.milliseconds(20))
+            first.send(SIGKILL)
+            _ = try await first.finish()
+            let result = try await second.finish()
+            #expect(result.exitCode == 0, "\(result.messages)")
+            let report = try result.json
+            #expect(report["status"]?.string == "succeeded" && report["balanced"] == .bool(true))
+            #expect(outcomes(report) == ["inserted": 2400] && report["found"]?.int == 2400)
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    @Test("killed again and again and resumed, a run reports and stores what an undisturbed one does")
+    func killed() async throws {
+        var options = FaultInjectingEndpoint.Options()
+        options.latency = .milliseconds(30)
+        var (reports, contents): ([[String: Int]], [[[String?]]]) = ([], [])
+        for kills in [0, 6] {
+            try await World.with(options) { world in
+                // What is there before: names that are replaced, kept and deleted.
+                try write(world, files: 0..<300)
+                #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+                for number in 0..<100 {
+                    try world.write("teil-\(number % 7)/datei-\(number).txt", "Anlage \(number) wurde ersetzt.")
+                }
+                for number in 280..<300 {
+                    try FileManager.default.removeItem(
+                        atPath: "\(world.documents)/teil-\(number % 7)/datei-\(number).txt"
+                    )
+                }
+                try write(world, files: 300..<1200)
+                for number in 0..<50 {
+                    try world.write("teil-8/kopie-\(number).txt", "Anlage \(number + 400) wurde am Morgen gewartet.")
+                }
+                let paid = texts(world)
+                var identifier: String?
+                var generator = SystemRandomNumberGenerator()
+                var left = kills
+                var report: JSONValue?
+                while report == nil {
+                    let arguments = identifier.map { ["--resume", $0] } ?? [world.documents, "--sync"]
+                    let process = try KelterProcess(["ingest", "--json"] + arguments, environment: world.environment)
+                    if left > 0 {
+                        left -= 1
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 30...900, using: &generator)))
+                        process.send(SIGKILL)
+                        let result = try await process.finish()
+                        identifier = try await world.rows("SELECT id FROM rag.runs ORDER BY queued_at DESC")[0][0]
+                        // Faster than the shot, or not yet entered.
+                        if result.exitCode == 0 { report = try result.json }
+                        if try await world.count("SELECT count(*) FROM rag.runs") < 2 { identifier = nil }
+                    } else {
+                        let result = try await process.finish()
+                        #expect(result.exitCode == 0, "\(result.messages)")
+                        report = try result.json
+                    }
+                }
+                let end = try #require(report)
+                #expect(end["balanced"] == .bool(true) && end["status"]?.string == "succeeded", "\(end)")
+                reports.append(outcomes(end))
+                contents.append(
+                    try await world.rows(
+                        """
+                        SELECT d.external_id, d.hash, d.deleted_at IS NULL, c.ordinal, c.text, e.embedding::text,
+                            (SELECT string_agg(external_id, ',' ORDER BY external_id) FROM rag.sources s
+                             WHERE s.document_id = d.id)
+                        FROM rag.documents d LEFT JOIN rag.chunks c ON c.document_id = d.id
+                        LEFT JOIN rag.embeddings e ON e.chunk_id = c.id
+                        ORDER BY d.external_id COLLATE "C", c.ordinal
+                        """
+                    )
+                )
+                // Again paid is at most what was under way when a shot fell: sixteen requests of 64 texts.
+                let cost = texts(world) - paid
+                #expect(cost >= 1000 && cost <= 1000 + kills * 16 * 64, "\(cost)")
+                try await IndependentCheck(world).run()
+            }
+        }
+        #expect(reports[0] == ["inserted": 900, "replaced": 100, "unchanged": 180, "duplicate": 50, "deleted": 20])
+        #expect(reports[1] == reports[0])
+        #expect(contents[1] == contents[0])
+    }
+}
