@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo test test-http lint clean
+.PHONY: help deps deps-test build demo test test-long test-http lint clean
 
 KELTER := .build/release/kelter
 export QUESTION_DE ?= Bis wann muss Resturlaub aus dem Vorjahr angetreten werden?
@@ -36,6 +36,10 @@ test: deps-test ## build everything and run all tests; they start the servers th
 	swift test --skip-build --disable-xctest --skip EndToEndTests
 	swift test --skip-build --disable-xctest --filter EndToEndTests --skip EndToEndTests.HTTP
 	swift test --skip-build --disable-xctest --filter EndToEndTests.HTTP
+
+test-long: deps-test ## run the disturbed batches at their full length: 50 kills, an endpoint that is away for a minute
+	swift build --build-tests
+	KELTER_LONG_TESTS=1 swift test --skip-build --disable-xctest --filter EndToEndTests.DisturbedBatch
 
 test-http: deps-test ## hold the HTTP service against its own OpenAPI description with schemathesis
 	@Config/install-test-parts.sh http

@@ -27,6 +27,9 @@ package enum KelterMain {
         }
         let work = Task { () -> Result<KelterModel.ExitCode, KelterError> in
             do throws(KelterError) {
+                #if DEBUG
+                    try FailPointSwitch.arm()
+                #endif
                 return .success(try await executable.execute(terminal))
             } catch {
                 return .failure(error)

@@ -60,16 +60,24 @@ struct Services: Sendable {
     ///   - role: As whom to connect.
     ///   - model: The model of the vectors to be written; default: that of the profile.
     ///   - profile: The profile whose vector space it is; default: the default profile.
+    ///   - use: What for: a batch waits for a database that is away.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server or the schema.
     func store(
         connections: Int = 4,
         role: DatabaseRole = .application,
         model: String? = nil,
-        profile: EmbeddingProfile? = nil
+        profile: EmbeddingProfile? = nil,
+        for use: ServiceUse = .answer
     ) async throws(KelterError) -> Store {
         func open() async throws(KelterError) -> Store {
-            try await unverifiedStore(connections: connections, role: role, model: model, profile: profile)
+            try await unverifiedStore(
+                connections: connections,
+                role: role,
+                model: model,
+                profile: profile,
+                for: use
+            )
         }
         let store = try await open()
         do throws(KelterError) {
@@ -124,13 +132,15 @@ struct Services: Sendable {
     ///   - role: As whom to connect: which of the configured addresses, or which of the embedded server's roles.
     ///   - model: The model of the vectors to be written; default: that of the profile.
     ///   - profile: The profile whose vector space it is; default: the default profile.
+    ///   - use: What for: a batch waits for a database that is away.
     /// - Returns: The database.
     /// - Throws: ``KelterError`` of the server.
     func unverifiedStore(
         connections: Int = 4,
         role: DatabaseRole = .application,
         model: String? = nil,
-        profile: EmbeddingProfile? = nil
+        profile: EmbeddingProfile? = nil,
+        for use: ServiceUse = .answer
     ) async throws(KelterError) -> Store {
         let profile = profile ?? settings.profile
         return try Store(
@@ -143,7 +153,8 @@ struct Services: Sendable {
                 poolSize: connections,
                 statementTimeout: settings.statementTimeout,
                 attempts: settings.retryAttempts,
-                retryBaseDelay: settings.retryBaseDelay
+                retryBaseDelay: settings.retryBaseDelay,
+                outagePatience: use == .batch ? settings.embedding.outagePatience : .zero
             )
         )
     }
@@ -181,14 +192,14 @@ struct Services: Sendable {
     func catalog(
         store given: Store? = nil,
         role: DatabaseRole = .application,
-        for use: EndpointUse
+        for use: ServiceUse
     ) async throws(KelterError) -> StageCatalog {
         let services = self
         return StageCatalog(
             routing: settings.routing,
             standard: try await stages(of: settings.profile, store: given, for: use)
         ) { (profile) throws(KelterError) in
-            let store = try await services.store(role: role, profile: profile)
+            let store = try await services.store(role: role, profile: profile, for: use)
             do throws(KelterError) {
                 return try await services.stages(of: profile, store: store, for: use)
             } catch {
@@ -209,10 +220,10 @@ struct Services: Sendable {
     func stages(
         of profile: EmbeddingProfile,
         store given: Store? = nil,
-        for use: EndpointUse
+        for use: ServiceUse
     ) async throws(KelterError) -> Ingestion.Stages {
         let store: Store
-        if let given { store = given } else { store = try await self.store(profile: profile) }
+        if let given { store = given } else { store = try await self.store(profile: profile, for: use) }
         let client = try await embeddingClient(of: profile, for: use)
         return Ingestion.Stages(
             parser: DocumentParser(),
@@ -235,11 +246,11 @@ struct Services: Sendable {
     }
 }
 
-/// What the endpoint is asked for.
-enum EndpointUse {
+/// What the database and the endpoint are asked for.
+enum ServiceUse {
     /// Somebody waits for the answer.
     case answer
-    /// A batch that goes on for long, and waits for an endpoint that is away.
+    /// A batch that goes on for long, and waits for a service that is away.
     case batch
 }
 
@@ -285,7 +296,7 @@ extension Services {
     /// - Throws: ``KelterError`` of the endpoint.
     func embeddingClient(
         of profile: EmbeddingProfile,
-        for use: EndpointUse
+        for use: ServiceUse
     ) async throws(KelterError) -> EmbeddingClient {
         try EmbeddingClient(
             endpoint: try await endpoint(of: profile, for: use),
@@ -306,7 +317,7 @@ extension Services {
     /// The configured endpoint, or the embedded one, which is started when it does not run.
     private func endpoint(
         of profile: EmbeddingProfile,
-        for use: EndpointUse
+        for use: ServiceUse
     ) async throws(KelterError) -> EmbeddingEndpoint {
         var endpoint = EmbeddingEndpoint(
             baseURL: settings.endpointBaseURL ?? "",

@@ -8,6 +8,8 @@ private enum Attempt<Value: Sendable>: Sendable {
 }
 
 extension Store {
+    private static let longestPause = Duration.seconds(2)
+
     /// Runs the closure in a transaction of the tenant, on one connection.
     ///
     /// The closure is synchronous, so that no transaction can wait for anything but the database. It may run several
@@ -72,15 +74,22 @@ extension Store {
     }
 
     /// Repeats what a deadlock or a lost connection undid, with growing random waits.
+    ///
+    /// A database that was there before is waited for as long as ``StoreConfiguration/outagePatience`` says.
     private func retrying<Value: Sendable>(
         _ operation: () async throws(DatabaseFailure) -> Value
     ) async throws(DatabaseFailure) -> Value {
         var attempt = 1
+        var end: ContinuousClock.Instant?
         while true {
             do throws(DatabaseFailure) {
                 return try await operation()
             } catch {
-                guard error.isTransient || error.isConnectionLoss, attempt < configuration.attempts else { throw error }
+                let now = ContinuousClock.now
+                if end == nil, error.isConnectionLoss, pool.hasServed { end = now + configuration.outagePatience }
+                let isPatient = error.isConnectionLoss && end.map { now < $0 } == true
+                guard isPatient || (error.isTransient || error.isConnectionLoss) && attempt < configuration.attempts
+                else { throw error }
             }
             try await pause(attempt)
             attempt += 1
@@ -88,7 +97,7 @@ extension Store {
     }
 
     private func pause(_ attempt: Int) async throws(DatabaseFailure) {
-        let longest = configuration.retryBaseDelay * (1 << min(attempt - 1, 10))
+        let longest = min(configuration.retryBaseDelay * (1 << min(attempt - 1, 10)), Self.longestPause)
         do {
             try await Task.sleep(for: longest * Double.random(in: 0.5...1))
         } catch {

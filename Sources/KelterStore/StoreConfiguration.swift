@@ -34,6 +34,11 @@ package struct StoreConfiguration: Sendable {
     /// Default 50 ms.
     package var retryBaseDelay: Duration
 
+    /// How long a database is waited for that was there and is away, as one that is being restarted.
+    ///
+    /// Default 0: not beyond ``attempts``.
+    package var outagePatience: Duration
+
     package init(
         url: String,
         schema: String = "rag",
@@ -43,7 +48,8 @@ package struct StoreConfiguration: Sendable {
         poolSize: Int = 4,
         statementTimeout: Duration = .milliseconds(15_000),
         attempts: Int = 3,
-        retryBaseDelay: Duration = .milliseconds(50)
+        retryBaseDelay: Duration = .milliseconds(50),
+        outagePatience: Duration = .zero
     ) {
         self.url = url
         self.schema = schema
@@ -54,6 +60,7 @@ package struct StoreConfiguration: Sendable {
         self.statementTimeout = statementTimeout
         self.attempts = attempts
         self.retryBaseDelay = retryBaseDelay
+        self.outagePatience = outagePatience
     }
 
     /// The statement timeout in PostgreSQL's unit; 0 would mean none and is never given by accident.

@@ -16,6 +16,7 @@ package struct TemporaryDatabase: Sendable {
     /// Creates a database with an applied schema, runs the test and drops the database.
     ///
     /// - Parameters:
+    ///   - server: The URL of the server; default: the test process's own.
     ///   - dimension: The width of the vectors. Default 8.
     ///   - poolSize: Connections of the store. Default 4.
     ///   - appliesSchema: Whether the tables are created. Default `true`.
@@ -24,13 +25,14 @@ package struct TemporaryDatabase: Sendable {
     /// - Returns: What the test returned.
     /// - Throws: What the test threw, or why there is no database.
     package static func with<Value>(
+        server: String? = nil,
         dimension: Int = 8,
         poolSize: Int = 4,
         appliesSchema: Bool = true,
         statementTimeout: Duration = .seconds(120),
         _ body: (TemporaryDatabase) async throws -> Value
     ) async throws -> Value {
-        let server = try await TestServer.postgresURL()
+        let server = if let server { server } else { try await TestServer.postgresURL() }
         let name = "kelter_test_" + RowID.version7(milliseconds: 0).description.filter { $0 != "-" }
         // Many tests that begin at once wait for each other's databases.
         let administrator = try Store(

@@ -24,60 +24,13 @@ package enum TestServer {
         try await server.value
     }
 
-    private static let server = Task { try await start() }
-
-    /// A shell script that runs the server until the end of its own input, which is the end of this process.
-    ///
-    /// Then it stops the server and removes the directory. An exit handler would miss a crash or a kill.
-    private static let guardian = """
-        directory=$1; log=$2; shift 2
-        "$@" >"$log" 2>&1 &
-        server=$!
-        read -r _
-        kill -INT "$server"
-        wait "$server"
-        cd / && rm -rf "$directory"
-        """
-
-    @concurrent private static func start() async throws -> String {
-        let directory = try makeTemporaryDirectory()
-        let cluster = PostgresCluster(
-            installation: try PostgresInstallation(parts: partsDirectory),
-            directory: directory,
-            settings: .forTests
-        )
-        do {
-            try cluster.prepare()
-        } catch {
-            _ = try ChildProcess.run(["rm", "-rf", directory])
-            throw error
-        }
-        let pipe = try ChildProcess.makePipe()
-        // The writing end stays open as long as this process lives.
-        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
-        let pid = try ChildProcess.spawn(
-            ["sh", "-c", guardian, "sh", directory, cluster.startLog] + cluster.serverCommand,
-            input: pipe.reader,
-            output: null,
-            error: null,
-            newSession: true
-        )
-        close(null)
-        close(pipe.reader)
-        let end = ContinuousClock.now + .seconds(60)
-        while !cluster.isReady {
-            guard ContinuousClock.now < end, ChildProcess.endedStatus(of: pid) == nil else {
-                throw KelterError(
-                    .serviceStartFailed,
-                    "The tests' PostgreSQL does not start: \(cluster.startFailure)."
-                )
-            }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        return cluster.url
+    private static let server = Task {
+        let server = try await GuardedServer.start(in: try makeTemporaryDirectory(), removesDirectory: true)
+        return server.url
     }
 
-    private static func makeTemporaryDirectory() throws -> String {
+    /// A new directory in `/tmp` that PostgreSQL's account can pass through.
+    package static func makeTemporaryDirectory() throws -> String {
         var template = Array("/tmp/kelter-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw KelterError(.serviceStartFailed, "Cannot make a directory in /tmp.")

@@ -194,7 +194,14 @@ struct BatchLedgerTests {
             }
             #expect(try await store.partCounts(of: record.id, tenant: tenant).added == 2)
             try await store.finish(third, status: .partial, totals: .object([]), error: nil)
-            // What has ended begins anew.
+            // What has come to its end is not worked on again; what failed as a whole begins anew.
+            guard
+                case .ended = try await store.joinBatch(record, worker: "5", lease: Self.lease, tenant: tenant)
+            else {
+                Issue.record("not ended")
+                return
+            }
+            try await database.store.runScript("UPDATE rag.runs SET status = 'failed'")
             guard
                 case .coordinator(_, .new) = try await store.joinBatch(
                     record,

@@ -61,6 +61,7 @@ final class CacheEntries: Sendable {
             for (place, vectors) in group {
                 do throws(KelterError) {
                     try await store.cacheVectors(vectors, in: place.space, tenant: place.tenant)
+                    FailPoint.vectorsCached.pass()
                 } catch {
                     state.withLock { $0.lost += vectors.count }
                 }

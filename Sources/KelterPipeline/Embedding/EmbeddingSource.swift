@@ -114,6 +114,7 @@ package final class EmbeddingSource: Sendable {
             if error.code == .embeddingModelDrift { forget() }
             throw error
         }
+        FailPoint.vectorsReceived.pass()
         for (index, vector) in zip(missing, vectors) { answer.vectors[index] = vector }
         return answer
     }

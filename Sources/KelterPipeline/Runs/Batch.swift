@@ -106,6 +106,7 @@ actor Batch {
             guard var part = try await inputs.next(holding: { await self.held() }) else { return nil }
             opened += 1
             part.number = opened
+            FailPoint.partTaken.pass()
             // An input that nobody knows how to read must not keep its part open.
             open[part.number] = OpenPart(part: part, pending: part.entries.count + 1)
             return part
@@ -131,6 +132,7 @@ actor Batch {
             }
         }
         let items = await read(files, of: part)
+        FailPoint.partRead.pass()
         var admitted: [Admitted?] = Array(repeating: nil, count: items.count)
         for indices in Dictionary(grouping: items.indices, by: { items[$0].profile.name }).values {
             do throws(KelterError) {
@@ -153,6 +155,7 @@ actor Batch {
                 for index in indices { await account(items[index], .skipped(reason), in: part.number) }
             }
         }
+        FailPoint.partProbed.pass()
         // The part itself.
         await settle(part.number)
         // In the order of the walk: of files with the same bytes the first is the document.
@@ -370,6 +373,7 @@ actor Batch {
                     tenant: request.caller.tenant
                 )
             }
+            FailPoint.partFinished.pass()
             open[number] = nil
         } catch {
             progress.end(with: error)

@@ -28,6 +28,7 @@ struct BatchCourse: Sendable {
         from state: BatchState,
         since start: ContinuousClock.Instant
     ) async throws(KelterError) -> IngestReport {
+        FailPoint.runEntered.pass()
         let known = state == .partlyFound ? try await store.addedPaths(to: run, tenant: tenant) : []
         if state == .found { progress.update { $0.isWalkFinished = true } }
         let batch = makeBatch(coordinator: nil)
@@ -45,9 +46,11 @@ struct BatchCourse: Sendable {
                 finding.cancel()
             }
             if request.sync, request.retry == nil, isWhole {
+                FailPoint.syncBegun.pass()
                 do throws(KelterError) {
                     let deletion = SyncDeletion(ingestion: ingestion, request: request, root: tree.root)
                     try await deletion.delete(run: run)
+                    FailPoint.sourcesDeleted.pass()
                 } catch {
                     progress.end(with: error)
                 }
@@ -70,12 +73,8 @@ struct BatchCourse: Sendable {
         let batch = makeBatch(coordinator: coordinator)
         await withHeartbeat(batch, nil) { await batch.work() }
         while progress.snapshot.error == nil, !Task.isCancelled {
-            let record = try await store.run(run, tenant: tenant)
-            guard record.status == .running else {
-                var report = try await recorded(status: record.status)
-                report.isBalanced = record.totals?["balanced"]?.bool ?? false
-                report.duration = ContinuousClock.now - start
-                return report
+            guard try await store.run(run, tenant: tenant).status == .running else {
+                return try await ended(since: start)
             }
             let isAlive = try await store.isCoordinated(run, tenant: tenant)
             guard isAlive, ProcessName(coordinator)?.hasEnded != true else { return nil }
@@ -83,6 +82,17 @@ struct BatchCourse: Sendable {
         }
         var report = try await recorded(status: progress.snapshot.error == nil ? .interrupted : .failed)
         report.error = progress.snapshot.error
+        report.duration = ContinuousClock.now - start
+        return report
+    }
+
+    /// The report of a run that has ended.
+    ///
+    /// - Throws: ``KelterError`` of the database.
+    func ended(since start: ContinuousClock.Instant) async throws(KelterError) -> IngestReport {
+        let record = try await store.run(run, tenant: tenant)
+        var report = try await recorded(status: record.status)
+        report.isBalanced = record.totals?["balanced"]?.bool ?? false
         report.duration = ContinuousClock.now - start
         return report
     }
@@ -144,6 +154,7 @@ struct BatchCourse: Sendable {
                     isComplete: isWhole,
                     tenant: tenant
                 )
+                FailPoint.runCounted.pass()
                 report.error = figures.error
                 report.isBalanced = contradictions.isEmpty && report.found == report.outcomes.accounted
                 if report.error == nil, !report.isBalanced { report.error = .unbalanced(run, contradictions) }
@@ -163,6 +174,7 @@ struct BatchCourse: Sendable {
                     totals: report.json,
                     error: report.error?.description
                 )
+                FailPoint.runClosed.pass()
                 return report
             }
         } catch {

@@ -140,10 +140,12 @@ struct InputFinder: Sendable {
                 let part = pending.prefix(entriesPerPart).map { $0.json(root: start.root) }
                 pending.removeFirst(part.count)
                 try await store.addParts([part], to: coordinator)
+                FailPoint.partAdded.pass()
             }
             if entries.found.isEmpty { break }
         }
         try await store.finishFinding(coordinator)
+        FailPoint.walkFinished.pass()
         progress.update { $0.isWalkFinished = true }
     }
 }

@@ -52,6 +52,8 @@ extension Ingestion {
             case .coordinator(let claim, let state):
                 if let retry = request.retry { _ = try await stages.store.reopenFailed(retry.names, of: claim) }
                 return try await course.coordinate(claim, from: state, since: start)
+            case .ended:
+                return try await course.ended(since: start)
             case .helper(let coordinator):
                 if ProcessName(coordinator)?.hasEnded == true {
                     try await stages.store.endLeases(of: coordinator, run: record.id, tenant: request.caller.tenant)

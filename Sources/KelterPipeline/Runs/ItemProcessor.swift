@@ -130,6 +130,7 @@ struct ItemProcessor: Sendable {
         let prepared = try await times.measure(.parse) { () async throws(KelterError) in
             try await producer.chunks(of: item)
         }
+        FailPoint.itemChunked.pass()
         guard !prepared.chunks.isEmpty else { return .skipped(.noText) }
         if isPlan {
             let tokens = prepared.chunks.reduce(0) { $0 + $1.tokens }

@@ -20,6 +20,7 @@ final class ConnectionPool: Sendable {
         var waiters: [(id: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextWaiter: UInt64 = 0
         var isClosed = false
+        var hasServed = false
     }
 
     private let configuration: StoreConfiguration
@@ -81,6 +82,9 @@ final class ConnectionPool: Sendable {
         for connection in idle { await connection.close() }
     }
 
+    /// Whether the database has ever been reached.
+    var hasServed: Bool { state.withLock { $0.hasServed } }
+
     private var isClosed: Bool { state.withLock { $0.isClosed } }
 
     private func takeIdle() -> Connection? {
@@ -117,7 +121,10 @@ final class ConnectionPool: Sendable {
 
     private func release(_ connection: Connection?) {
         let waiter = state.withLock { state in
-            if let connection, !state.isClosed { state.idle.append(connection) }
+            if let connection, !state.isClosed {
+                state.idle.append(connection)
+                state.hasServed = true
+            }
             if state.waiters.isEmpty {
                 state.free += 1
                 return CheckedContinuation<Bool, Never>?.none

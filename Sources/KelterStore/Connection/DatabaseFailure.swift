@@ -108,6 +108,14 @@ extension DatabaseFailure {
                 "Another writer stored the same key (SQLSTATE 23505: \(message)).",
                 fix: "Ingest the item again."
             )
+        // Insufficient resources and system errors: a full disk, no memory, a file that cannot be read.
+        case _ where state.hasPrefix("53") || state.hasPrefix("58"):
+            KelterError(
+                .databaseUnavailable,
+                "The database cannot go on (SQLSTATE \(state): \(message)).",
+                subject: "RAG_DATABASE_URL",
+                fix: "Make room on the server, then repeat the command: what is stored stays."
+            )
         case _ where state.hasPrefix("22") || state.hasPrefix("23") || state.hasPrefix("54"):
             KelterError(
                 .storeRejected,

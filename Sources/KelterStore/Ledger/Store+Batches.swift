@@ -6,6 +6,8 @@ package enum BatchRole: Sendable {
     case coordinator(ClaimedRun, BatchState)
     /// Another process does that, by its name; this one works on parts.
     case helper(of: String)
+    /// It has ended with nothing left to do.
+    case ended
 }
 
 /// Where a batch stood when its coordinator took it up.
@@ -21,7 +23,7 @@ package enum BatchState: Sendable, Equatable {
 extension Store {
     /// Enters a batch, or takes part in one.
     ///
-    /// Of a batch that broke off, outcomes and parts stay as they are. One that has ended begins anew.
+    /// Of a batch that broke off, outcomes and parts stay as they are. One that failed as a whole begins anew.
     ///
     /// - Parameters:
     ///   - run: The batch.
@@ -43,12 +45,14 @@ extension Store {
             let before = try connection.query(
                 """
                 SELECT status IN ('running', 'interrupted'), found_at IS NOT NULL,
-                    status = 'running' AND coalesce(lease_until >= clock_timestamp(), false), lease_owner
+                    status = 'running' AND coalesce(lease_until >= clock_timestamp(), false), lease_owner,
+                    status IN ('succeeded', 'partial')
                 FROM \(schema).runs WHERE id = $1 AND tenant_id = $2 FOR UPDATE
                 """,
                 [.uuid(run.id), .uuid(tenant.rowID)]
             )
             if before.bool(0, 2) == true { return .helper(of: before.text(0, 3) ?? "") }
+            if before.bool(0, 4) == true, !goesOn { return .ended }
             let goesOn = before.bool(0, 0) == true || goesOn && before.count == 1
             let rows = try connection.query(
                 """

@@ -141,6 +141,7 @@ extension GroupWriter {
         try connection.copy("COPY pg_temp.kelter_staging FROM STDIN (FORMAT binary)", count: rows.count) {
             index,
             buffer in
+            if index == rows.count / 2 { FailPoint.chunksCopied.pass() }
             let row = rows[index]
             buffer.append(Int16(11))
             buffer.appendField { $0.append(row.id) }

@@ -26,6 +26,7 @@ struct GroupWriter: Sendable {
         let keys = group.map(\.key)
         try VectorSpaceModel(schema: schema).check(model, fingerprint: fingerprint, stamps: true, on: connection)
         try lock(keys, on: connection)
+        FailPoint.groupLocked.pass()
         let before = try GuardQuery.lockedState(connection, schema: schema, keys: keys, tenant: tenant)
         var state = before
         let refused = try refusals(on: connection)
@@ -53,9 +54,12 @@ struct GroupWriter: Sendable {
         }
         let keepable = try keepableChunks(from: before, to: state, on: connection)
         try writeDocuments(from: before, to: state, on: connection)
+        FailPoint.documentsWritten.pass()
         try writeContent(from: before, to: state, keeping: keepable, on: connection)
         try writeSources(state, on: connection)
+        FailPoint.groupWritten.pass()
         if let run { try writeItems(results, run: run, on: connection) }
+        FailPoint.groupRecorded.pass()
         return results
     }
 

@@ -95,7 +95,7 @@ extension Store {
             statementTimeoutMilliseconds: configuration.statementTimeoutMilliseconds
         )
         do throws(DatabaseFailure) {
-            return try await transaction(
+            let results = try await transaction(
                 tenant: tenant,
                 preparing: { connection throws(DatabaseFailure) in
                     try GroupWriter.prepareStaging(dimension: writer.dimension, on: connection)
@@ -103,6 +103,8 @@ extension Store {
             ) { connection throws(DatabaseFailure) in
                 try writer.write(on: connection)
             }
+            FailPoint.groupCommitted.pass()
+            return results
         } catch {
             // A writer that takes no part in the locks was first: the next look at the state sees its row.
             if error.isUniqueViolation, !isRepeated {

@@ -18,6 +18,7 @@ struct World {
     static func with(
         _ options: FaultInjectingEndpoint.Options = .init(),
         appliesSchema: Bool = true,
+        server: String? = nil,
         _ body: (World) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "kelter-e2e-\(UUID().uuidString)").path
@@ -29,6 +30,7 @@ struct World {
         defer { endpoint.stop() }
         // What a test prepares by itself waits for the processes of all the others.
         try await TemporaryDatabase.with(
+            server: server,
             dimension: 384,
             appliesSchema: appliesSchema,
             statementTimeout: .seconds(300)
