@@ -24,15 +24,28 @@ struct IngestArguments {
             }
             resume = run
         }
-        guard resume != nil || !command.paths.isEmpty else {
+        let listed =
+            try command.filesFrom.map { (source) throws(KelterError) in
+                try listedPaths(from: source, separator: command.isNullSeparated ? 0 : UInt8(ascii: "\n"))
+            } ?? []
+        guard resume != nil || !command.paths.isEmpty || command.filesFrom != nil else {
             throw KelterError(.usage, "There is nothing to ingest.", subject: "PATH", fix: "Name files or directories.")
+        }
+        guard command.filesFrom == nil || !command.sync else {
+            throw KelterError(
+                .usage,
+                "A list does not say which files are gone.",
+                subject: "--sync",
+                fix: "Give the directory instead of --files-from."
+            )
         }
         self.resume = resume
         let inputs = try command.scope.inputs()
         // Checked before anything starts; the rule itself decides again with each sidecar.
         _ = try CollectionScope.resolve(inputs)
         json = .object([
-            ("paths", .array(try command.paths.map { (path) throws(KelterError) in .string(try resolvedPath(path)) })),
+            ("paths", .array(try command.paths.map { (path) throws(KelterError) in .string(try absoluteInput(path)) })),
+            ("listed", .array(listed.map { .string($0) })),
             ("tenant", .string(command.caller.tenant)),
             ("case", .string(command.caller.caseID)),
             ("schema", .string(command.caller.schema)),
@@ -76,6 +89,7 @@ struct IngestArguments {
         return IngestRequest(
             caller: caller,
             inputs: texts("paths"),
+            listed: texts("listed"),
             filter: GlobFilter(include: texts("include"), exclude: texts("exclude")),
             profile: json["profile"]?.string,
             sync: json["sync"]?.bool ?? false,

@@ -15,8 +15,14 @@ struct IngestCommand: ExecutableCommand {
             """
     )
 
-    @Argument(help: "Files and directories.")
+    @Argument(help: "Files, directories, patterns as in 'docs/**/*.md', and .jsonl files of records.")
     var paths: [String] = []
+
+    @Option(help: ArgumentHelp("Also the files of a list, one path a line; - is standard input.", valueName: "file"))
+    var filesFrom: String?
+
+    @Flag(name: [.customLong("null"), .customShort("0")], help: "The paths of the list end with NUL.")
+    var isNullSeparated = false
 
     @OptionGroup var caller: CallerOptions
     @OptionGroup var scope: ScopeOptions

@@ -45,7 +45,7 @@ import Testing
         }
         let entries = try walk([directory.path])
         let sidecars = entries.reduce(into: [String: String?]()) { result, entry in
-            if case .file(let file) = entry { result[file.relativePath] = file.sidecarPath }
+            if case .file(let file) = entry { result.updateValue(file.sidecar?.path, forKey: file.relativePath) }
         }
         #expect(sidecars["a.md"] == "\(directory.path)/a.md.meta.json")
         #expect(sidecars["b.md"] == "\(directory.path)/b.meta.json")
@@ -113,6 +113,82 @@ import Testing
                 "new/d.md", "old/c.md",
             ]
         )
+    }
+
+    @Test func `A pattern of paths chooses among all levels or some, and looks nowhere else`() throws {
+        let directory = try TemporaryDirectory()
+        for name in ["a.md", "b.txt", "old/c.md", "new/d.md", "new/deep/e.md", "new/deep/e.md.meta.json", "[x].md"] {
+            try directory.write(name)
+        }
+        let base = directory.path
+        #expect(files(try walk(["\(base)/*.md"])) == ["[x].md", "a.md"])
+        #expect(files(try walk(["\(base)/**/*.md"])) == ["[x].md", "a.md", "new/d.md", "new/deep/e.md", "old/c.md"])
+        #expect(files(try walk(["\(base)/n?w/**"])) == ["new/d.md", "new/deep/e.md"])
+        #expect(files(try walk(["\(base)/*/*.md"])) == ["new/d.md", "old/c.md"])
+        #expect(files(try walk(["\(base)/new/**/deep/*"])) == ["deep/e.md"])
+        // What is there is taken by its name.
+        #expect(files(try walk(["\(base)/[x].md"])) == ["[x].md"])
+        let entries = try walk(["\(base)/new/*/*.md"])
+        guard case .file(let file)? = entries.first else { throw Missing() }
+        #expect(entries.count == 1 && file.sidecar == .file("\(base)/new/deep/e.md.meta.json"))
+        #expect(throws: KelterError.self) { _ = try FileTree(inputs: ["\(base)/nowhere/*.md"]) }
+    }
+
+    private struct Missing: Error {}
+
+    @Test func `Inputs inside other inputs are found once`() throws {
+        let directory = try TemporaryDirectory()
+        for name in ["a.md", "sub/b.md", "sub/deep/c.md"] { try directory.write(name) }
+        let base = directory.path
+        let inputs = ["\(base)/sub/deep", base, "\(base)/sub", "\(base)/sub/b.md", "\(base)/a.md"]
+        #expect(files(try walk(inputs)) == ["a.md", "sub/b.md", "sub/deep/c.md"])
+    }
+
+    @Test func `Of a list, what leads to nothing fails by itself`() throws {
+        let directory = try TemporaryDirectory()
+        let listed = try ["x/a.md", "y/b.md"].map { try directory.write($0) } + ["\(directory.path)/x/gone.md"]
+        var tree = try FileTree(inputs: [], listed: listed)
+        let entries = tree.next(10)
+        #expect(files(entries) == ["x/a.md", "y/b.md"])
+        let codes = entries.compactMap { if case .failed(_, let error) = $0 { error.code } else { nil } }
+        #expect(codes == [.missingFile] && tree.next(10).isEmpty)
+    }
+
+    @Test func `A list may be separated by lines or by NUL and is relative to the working directory`() throws {
+        let directory = try TemporaryDirectory()
+        let current = FileManager.default.currentDirectoryPath
+        let lines = try directory.write("lines", "/a b\nc\n\n")
+        #expect(try listedPaths(from: lines, separator: 10) == ["/a b", "\(current)/c"])
+        let zeros = try directory.write("zeros", "/a\nb\0c\0")
+        #expect(try listedPaths(from: zeros, separator: 0) == ["/a\nb", "\(current)/c"])
+        let error = #expect(throws: KelterError.self) { _ = try listedPaths(from: "/nowhere", separator: 10) }
+        #expect(error?.code == .fileUnreadable)
+    }
+
+    @Test func `Records are the lines of a JSON Lines file that is an input itself`() throws {
+        let directory = try TemporaryDirectory()
+        let text = #"{"text": "eins"}"# + "\n\n \r\n" + #"{"text": "zwei"}"# + "\n" + #"{"text": "drei"}"#
+        let path = try directory.write("r.jsonl", text)
+        for step in [1, 2, 100] {
+            let entries = try walk([path], step: step)
+            #expect(files(entries) == ["r.jsonl#1", "r.jsonl#4", "r.jsonl#5"])
+            let bytes = Array(text.utf8)
+            let lines = entries.compactMap { entry -> String? in
+                guard case .file(let file) = entry, case .record(let line, path) = file.location else { return nil }
+                return String(decoding: bytes[line.offset..<line.offset + line.length], as: UTF8.self)
+            }
+            #expect(lines == [#"{"text": "eins"}"#, #"{"text": "zwei"}"#, #"{"text": "drei"}"#])
+        }
+        // Found in a directory it is one document, as is what is uploaded.
+        #expect(files(try walk([directory.path])) == ["r.jsonl"])
+        var upload = try FileTree(inputs: [path], opensContainers: false)
+        #expect(files(upload.next(10)) == ["r.jsonl"])
+        // A line that is longer than what is read at a time.
+        let long = try directory.write(
+            "long.ndjson",
+            #"{"text": ""# + String(repeating: "x", count: 600_000) + "\"}\n{}"
+        )
+        #expect(files(try walk([long], step: 1)) == ["long.ndjson#1", "long.ndjson#2"])
     }
 
     @Test func `An input that does not exist is refused by name`() throws {

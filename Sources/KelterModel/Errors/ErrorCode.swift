@@ -60,6 +60,7 @@ extension ErrorCode {
     package static let fileUnreadable = Self("INGEST_FILE_UNREADABLE")
     package static let fileChanged = Self("INGEST_FILE_CHANGED")
     package static let fileNameNotUTF8 = Self("INGEST_FILE_NAME_NOT_UTF8")
+    package static let recordInvalid = Self("INGEST_RECORD_INVALID")
     package static let fileTooLarge = Self("file_too_large")
     package static let unsupportedMediaType = Self("unsupported_media_type")
     package static let binaryContent = Self("PARSER_BINARY_CONTENT")

@@ -1,8 +1,8 @@
 import KelterModel
 
 /// A found entry as the ledger keeps it, so that another process can work on it: `{path}` of a file, with `sidecar` where
-/// it has one, `{path, skipped}` with the reason, or `{path, failed: {code, message, subject, fix}}`. Paths are relative to
-/// the root of the batch.
+/// it has one and `at` where it is no file of its own, `{path, skipped}` with the reason, or
+/// `{path, failed: {code, message, subject, fix}}`. Paths are relative to the root of the batch.
 extension FoundEntry {
     /// The path relative to the root of the batch.
     var relativePath: String {
@@ -17,7 +17,8 @@ extension FoundEntry {
         var members: [(name: String, value: JSONValue)] = [("path", .string(relativePath))]
         switch self {
         case .file(let file):
-            if let sidecar = file.sidecarPath { members.append(("sidecar", .string(relative(sidecar, to: root)))) }
+            if case .file = file.location {} else { members.append(("at", file.location.json(root: root))) }
+            if let sidecar = file.sidecar { members.append(("sidecar", sidecar.json(root: root))) }
         case .skipped(_, let reason):
             members.append(("skipped", .string(reason.rawValue)))
         case .failed(_, let error):
@@ -50,23 +51,13 @@ extension FoundEntry {
             )
             self = .failed(relativePath: path, error)
         } else {
-            self = .file(
-                FoundFile(
-                    path: absolute(path, under: root),
-                    relativePath: path,
-                    sidecarPath: json["sidecar"]?.string.map { absolute($0, under: root) }
-                )
-            )
+            guard let location = ContentLocation(json["at"] ?? json, root: root) else { return nil }
+            var sidecar: ContentLocation?
+            if let value = json["sidecar"] {
+                sidecar = ContentLocation(value, root: root)
+                if sidecar == nil { return nil }
+            }
+            self = .file(FoundFile(location: location, relativePath: path, sidecar: sidecar))
         }
     }
-}
-
-/// The path below a directory of something in it.
-func relative(_ path: String, to root: String) -> String {
-    guard path != root else { return "." }
-    return String(path.dropFirst(root == "/" ? 1 : root.count + 1))
-}
-
-private func absolute(_ path: String, under root: String) -> String {
-    root == "/" ? "/" + path : root + "/" + path
 }

@@ -95,13 +95,13 @@ struct ContentProducer: Sendable {
     /// The bytes of an item: those kept when it was hashed, or read again and compared.
     private func bytes(of item: IngestItem) async throws(KelterError) -> [UInt8] {
         if let bytes = item.content.bytes { return bytes }
-        let path = item.file.path
+        let location = item.file.location
         let size = item.content.size
         let again = await io.run { () -> Result<FileContent, KelterError> in
             do throws(KelterError) {
-                return .success(try readFile(path, keepUpTo: size, maximum: size))
+                return .success(try location.read(keepUpTo: size, maximum: size))
             } catch {
-                return .failure(error.code == .fileTooLarge ? changed(path) : error)
+                return .failure(error.code == .fileTooLarge ? changed(location.path) : error)
             }
         }
         let content = try again.get()

@@ -108,9 +108,12 @@ struct ItemReader: Sendable {
     }
 
     private func items(_ file: FoundFile) throws(KelterError) -> [IngestItem] {
-        let sidecar = try sidecar(of: file)
+        let (sidecar, known) = try sidecar(of: file)
         let scope = try CollectionScope.resolve(caller.inputs(with: sidecar))
-        let content = try readFile(file.path, keepUpTo: Self.keepUpTo, maximum: maximumBytes)
+        let content =
+            if let known { known } else {
+                try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes)
+            }
         let caseID = sidecar.caseID ?? caller.caseID
         let externalID = try externalID(file, sidecar, size: content.size)
         let metadataHash = try IngestItem.metadataHash(sidecar, caseID)
@@ -143,14 +146,22 @@ struct ItemReader: Sendable {
         return root
     }
 
-    private func sidecar(of file: FoundFile) throws(KelterError) -> Sidecar {
-        guard let path = metadataPath ?? file.sidecarPath else { return Sidecar() }
+    /// The metadata of a document, and its content where that comes along.
+    private func sidecar(of file: FoundFile) throws(KelterError) -> (Sidecar, FileContent?) {
+        if case .record(let line, let path) = file.location {
+            let record = try line.read(from: path, maximum: maximumBytes)
+            return (
+                try Sidecar(record.metadata, tenant: caller.tenant),
+                try FileContent(record.text, keepUpTo: Self.keepUpTo)
+            )
+        }
+        guard let location = metadataPath.map({ .file($0) }) ?? file.sidecar else { return (Sidecar(), nil) }
         let limit = 1 << 20
-        let content = try readFile(path, keepUpTo: limit, maximum: limit)
+        let content = try location.read(keepUpTo: limit, maximum: limit)
         do throws(KelterError) {
-            return try Sidecar(bytes: content.bytes ?? [], tenant: caller.tenant)
+            return (try Sidecar(bytes: content.bytes ?? [], tenant: caller.tenant), nil)
         } catch {
-            let subject = [path, error.subject].compactMap { $0 }.joined(separator: ", ")
+            let subject = [location.path, error.subject].compactMap { $0 }.joined(separator: ", ")
             throw KelterError(error.code, error.message, subject: subject, fix: error.fix)
         }
     }

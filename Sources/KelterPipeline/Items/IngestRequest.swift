@@ -18,8 +18,10 @@ package struct Caller: Equatable, Sendable {
 /// A batch: files and directories to bring into the database.
 package struct IngestRequest: Sendable {
     package var caller: Caller
-    /// Files and directories.
+    /// Files and directories, and patterns of paths.
     package var inputs: [String]
+    /// Paths of a list.
+    package var listed: [String]
     package var filter: GlobFilter
     /// The embedding profile of all items; `nil` leaves it to their metadata and the routing rules.
     package var profile: String?
@@ -39,6 +41,7 @@ package struct IngestRequest: Sendable {
     package init(
         caller: Caller,
         inputs: [String],
+        listed: [String] = [],
         filter: GlobFilter = GlobFilter(),
         profile: String? = nil,
         sync: Bool = false,
@@ -50,6 +53,7 @@ package struct IngestRequest: Sendable {
     ) {
         self.caller = caller
         self.inputs = inputs
+        self.listed = listed
         self.filter = filter
         self.profile = profile
         self.sync = sync

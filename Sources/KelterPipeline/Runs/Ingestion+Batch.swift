@@ -21,7 +21,7 @@ extension Ingestion {
     package func ingest(_ request: IngestRequest, progress: RunProgress) async throws(KelterError) -> IngestReport {
         let clock = ContinuousClock()
         let start = clock.now
-        let tree = try FileTree(inputs: request.inputs, filter: request.filter)
+        let tree = try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
         if let name = request.profile {
             _ = try catalog.routing.profile(for: RouteKeys(tenant: request.caller.tenant), named: name)
         }

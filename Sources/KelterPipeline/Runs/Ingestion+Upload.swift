@@ -112,7 +112,7 @@ extension Ingestion {
         _ request: UploadRequest
     ) async throws(KelterError) -> (items: [IngestItem], scope: CollectionScope) {
         try refuseDirectory(request.path)
-        var tree = try FileTree(inputs: [request.path])
+        var tree = try FileTree(inputs: [request.path], opensContainers: false)
         guard case .file(let file)? = tree.next(1).first else { throw noDocument(request.path) }
         let reader = ItemReader(
             caller: request.caller,

@@ -1,0 +1,55 @@
+import KelterModel
+
+/// Where the bytes of an input lie.
+package enum ContentLocation: Equatable, Sendable {
+    /// A file, by its path.
+    case file(String)
+    /// A line of a JSON Lines file.
+    case record(RecordLine, of: String)
+
+    /// The path of the file that has to be opened.
+    package var path: String {
+        switch self {
+        case .file(let path), .record(_, let path): path
+        }
+    }
+}
+
+/// A line of a JSON Lines file, by its first byte and their number.
+package struct RecordLine: Equatable, Sendable {
+    package let offset: Int
+    package let length: Int
+}
+
+extension ContentLocation {
+    /// The location as the ledger keeps it, `{path}` and for a record `line: [offset, length]`, with the path relative to the
+    /// root of the batch.
+    func json(root: String) -> JSONValue {
+        var members: [(name: String, value: JSONValue)] = [("path", .string(relative(path, to: root)))]
+        if case .record(let line, _) = self {
+            members.append(("line", .array([.int(line.offset), .int(line.length)])))
+        }
+        return .object(members)
+    }
+
+    /// Reads what ``json(root:)`` made; `nil` for anything else.
+    init?(_ json: JSONValue, root: String) {
+        guard let path = json["path"]?.string.map({ absolute($0, under: root) }) else { return nil }
+        if let line = json["line"] {
+            guard let offset = line[0]?.int, let length = line[1]?.int else { return nil }
+            self = .record(RecordLine(offset: offset, length: length), of: path)
+        } else {
+            self = .file(path)
+        }
+    }
+}
+
+/// The path below a directory of something in it.
+func relative(_ path: String, to root: String) -> String {
+    guard path != root else { return "." }
+    return String(path.dropFirst(root == "/" ? 1 : root.count + 1))
+}
+
+private func absolute(_ path: String, under root: String) -> String {
+    root == "/" ? "/" + path : root + "/" + path
+}

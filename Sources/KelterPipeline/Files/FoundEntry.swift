@@ -1,0 +1,62 @@
+package import KelterModel
+
+/// A document found for ingestion.
+package struct FoundFile: Equatable, Sendable {
+    /// Where its bytes are.
+    package let location: ContentLocation
+    /// The path relative to the batch root: the item's external identifier unless its metadata names another.
+    package let relativePath: String
+    /// Where its sidecar is, if there is one.
+    package let sidecar: ContentLocation?
+    /// The document's own name: the last part of its path, or the name under which it was uploaded.
+    package let name: String
+
+    package init(location: ContentLocation, relativePath: String, sidecar: ContentLocation?, name: String? = nil) {
+        self.location = location
+        self.relativePath = relativePath
+        self.sidecar = sidecar
+        self.name = name ?? lastComponent(relativePath)
+    }
+
+    /// A file of its own.
+    package init(path: String, relativePath: String, sidecarPath: String?, name: String? = nil) {
+        self.init(
+            location: .file(path),
+            relativePath: relativePath,
+            sidecar: sidecarPath.map { .file($0) },
+            name: name ?? lastComponent(path)
+        )
+    }
+
+    /// The path of the file that has to be opened.
+    package var path: String { location.path }
+}
+
+/// What a walk over the inputs of a batch comes across.
+package enum FoundEntry: Equatable, Sendable {
+    case file(FoundFile)
+    /// Deliberately not ingested.
+    case skipped(relativePath: String, reason: SkipReason)
+    /// Could not even be looked at.
+    case failed(relativePath: String, KelterError)
+}
+
+/// Why something found was deliberately not ingested.
+package enum SkipReason: String, Sendable, CaseIterable {
+    /// The name begins with a dot; a hidden directory counts once.
+    case hidden
+    /// Symbolic links are not followed: their targets are found where they are.
+    case symbolicLink = "symbolic_link"
+    /// A device, socket or pipe.
+    case notARegularFile = "not_a_regular_file"
+    /// A `.meta.json` without its file.
+    case orphanSidecar = "orphan_sidecar"
+    /// There is no text in the file.
+    case noText = "no_text"
+    /// The file went away after it was found.
+    case gone
+    /// The run was interrupted before the item was done.
+    case interrupted
+    /// The run ended early because a service was unavailable.
+    case runEnded = "run_ended"
+}

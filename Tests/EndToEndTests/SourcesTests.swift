@@ -1,0 +1,188 @@
+import Foundation
+import Glibc
+import KelterModel
+import KelterTestSupport
+import Testing
+
+/// Where documents come from besides directories, and what is odd among files.
+@Suite("Sources of documents")
+struct SourcesTests {
+    @Test("the records of a JSON Lines file are documents with metadata, and a bad one costs only itself")
+    func records() async throws {
+        try await World.with { world in
+            let collection = "6f1c1d9e-0d5a-4b7e-9a53-2f1f6f0f7c11"
+            let path = try world.write(
+                "records.jsonl",
+                """
+                {"text": "Die Pumpe läuft.", "external_id": "pumpe", "metadata": {"title": "Pumpe", "room": 7}}
+                {"text": "Das Ventil ist zu.", "metadata": {"external_id": "ventil", "collection_id": "\(collection)"}}
+                {"text": "# Kessel\\n\\nDer Kessel ist heiß.", "metadata": {"media_type": "text/markdown"}}
+
+                {"text": 5}
+                {"text": "kaputt"
+                {"text": "Falsch.", "metadata": {"tags": "keine Liste"}}
+                """
+            )
+            let result = try await world.kelter("ingest", path, "--json")
+            let report = try result.json
+            #expect(result.exitCode == 1 && report["found"]?.int == 6 && report["balanced"] == .bool(true))
+            #expect(report["outcomes"]?["inserted"]?.int == 3)
+            let failures = report["failures"]?.array?.map {
+                "\($0["external_id"]?.string ?? "") \($0["code"]?.string ?? "")"
+            }
+            #expect(
+                failures?.sorted() == [
+                    "records.jsonl#5 INGEST_RECORD_INVALID", "records.jsonl#6 INGEST_RECORD_INVALID",
+                    "records.jsonl#7 invalid_metadata",
+                ]
+            )
+            let rows = try await world.rows(
+                """
+                SELECT external_id, coalesce(title, '-'), coalesce(collection_id::text, '-'), media_type,
+                    metadata ->> 'room' FROM rag.documents ORDER BY external_id
+                """
+            )
+            #expect(
+                rows == [
+                    ["pumpe", "Pumpe", "-", "text/plain", "7"],
+                    ["records.jsonl#3", "Kessel", "-", "text/markdown", nil],
+                    ["ventil", "-", collection, "text/plain", nil],
+                ]
+            )
+            // Again, with one text changed.
+            var text = try String(contentsOfFile: path, encoding: .utf8)
+            text = text.replacingOccurrences(of: "läuft", with: "steht")
+            try world.write("records.jsonl", text)
+            let again = try await world.kelter("ingest", path, "--json").json
+            #expect(again["outcomes"]?["replaced"]?.int == 1 && again["outcomes"]?["unchanged"]?.int == 2)
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    @Test("patterns and lists choose files; a list may name what is not there")
+    func lists() async throws {
+        try await World.with { world in
+            for name in ["a/eins.txt", "a/b/zwei.txt", "a/b/drei.md", "c/vier.txt"] {
+                try world.write(name, "Inhalt von \(name).")
+            }
+            let pattern = try await world.kelter("ingest", world.documents + "/a/**/*.txt", "--json").json
+            #expect(pattern["outcomes"]?["inserted"]?.int == 2)
+            let list = FileManager.default.temporaryDirectory.appending(path: "kelter-\(UUID().uuidString).list").path
+            defer { try? FileManager.default.removeItem(atPath: list) }
+            let names = ["a/b/drei.md", "c/vier.txt", "c/fehlt.txt"].map { "\(world.documents)/\($0)" }
+            try names.joined(separator: "\n").write(toFile: list, atomically: true, encoding: .utf8)
+            let result = try await world.kelter("ingest", "--files-from", list, "--json")
+            let report = try result.json
+            #expect(result.exitCode == 1 && report["outcomes"]?["inserted"]?.int == 2)
+            #expect(report["failures"]?[0]?["code"]?.string == "missing_file")
+            #expect(report["failures"]?[0]?["external_id"]?.string == names[2])
+            // The list is in the ledger: what has ended is known by it.
+            let run = try #require(report["run_id"]?.string)
+            #expect(try await world.kelter("ingest", "--resume", run, "--json").json["outcomes"] == report["outcomes"])
+            let refused = try await world.kelter("ingest", "--files-from", list, "--sync")
+            #expect(refused.exitCode == 2 && refused.messages.contains("--sync"))
+        }
+    }
+
+    @Test("odd files have a defined outcome each, and cost nothing else")
+    func oddFiles() async throws {
+        try await World.with { world in
+            try world.write("gut.txt", "Ein guter Text.")
+            try world.write("leer.txt", "")
+            let long = String(repeating: "n", count: 251) + ".txt"
+            try world.write(long, "Ein langer Name.")
+            // A path of which no part is too long for the file system, but the whole is for an index.
+            let deep = (0..<9).map { _ in String(repeating: "t", count: 240) }.joined(separator: "/")
+            try world.write(deep + "/tief.txt", "Ein tiefer Text.")
+            try world.write("zeile\numbruch.txt", "Ein Name mit Umbruch.")
+            try world.write(".versteckt", "x")
+            for (name, target) in [("schleife", "."), ("verweis.txt", "gut.txt"), ("tot.txt", "/nirgends")] {
+                try FileManager.default.createSymbolicLink(
+                    atPath: world.documents + "/" + name,
+                    withDestinationPath: target
+                )
+            }
+            #expect(mkfifo(world.documents + "/rohr", 0o600) == 0)
+            let name = (Array(world.documents.utf8) + [0x2F, 0x62, 0xFF, 0]).map { CChar(bitPattern: $0) }
+            close(open(name, O_CREAT | O_WRONLY, 0o600))
+            try world.write("geschlossen.txt", "Ein Geheimnis.")
+            try world.write("zu/innen.txt", "Ein Geheimnis.")
+            chmod(world.documents + "/geschlossen.txt", 0)
+            chmod(world.documents + "/zu", 0)
+            defer { chmod(world.documents + "/zu", 0o700) }
+            let report = try await world.kelter("ingest", world.documents, "--json").json
+            #expect(report["balanced"] == .bool(true))
+            func list(_ key: String, _ code: String) -> [String: String] {
+                (report[key]?.array ?? []).reduce(into: [:]) {
+                    $0[$1["external_id"]?.string ?? ""] = $1[code]?.string
+                }
+            }
+            var failures = list("failures", "code")
+            // Root may read everything.
+            if geteuid() == 0 {
+                #expect(report["outcomes"]?["inserted"]?.int == 4 && report["outcomes"]?["duplicate"]?.int == 1)
+            } else {
+                #expect(failures.removeValue(forKey: "geschlossen.txt") == "INGEST_FILE_UNREADABLE")
+                #expect(failures.removeValue(forKey: "zu") == "INGEST_FILE_UNREADABLE")
+                #expect(report["outcomes"]?["inserted"]?.int == 3)
+            }
+            // Its name is too long for the ledger as well: a digest stands for the rest.
+            let tooLong = try #require(failures.keys.first { $0.hasPrefix("tttt") })
+            #expect(failures.removeValue(forKey: tooLong) == "STORE_REJECTED", "\(failures)")
+            #expect(failures.count == 1 && failures.values.first == "INGEST_FILE_NAME_NOT_UTF8")
+            #expect(
+                list("skipped", "reason") == [
+                    "leer.txt": "no_text", ".versteckt": "hidden", "schleife": "symbolic_link",
+                    "verweis.txt": "symbolic_link", "tot.txt": "symbolic_link", "rohr": "not_a_regular_file",
+                ]
+            )
+            let names = try await world.rows("SELECT external_id FROM rag.documents")
+            #expect(names.contains([long]) && names.contains(["zeile\numbruch.txt"]))
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    @Test("two paths with the same bytes are one document with two sources; a move embeds nothing")
+    func severalSources() async throws {
+        try await World.with { world in
+            try world.write("a/plan.txt", "Der Plan für den Umbau.")
+            try world.write("b/kopie.txt", "Der Plan für den Umbau.")
+            try world.write("c/anders.txt", "Etwas ganz anderes.")
+            func sync(_ expected: [String: Int], _ documents: Int, sources: Int) async throws {
+                let sent = world.endpoint.log.texts.count
+                let report = try await world.kelter(
+                    "ingest",
+                    world.documents,
+                    "--sync",
+                    "--max-delete",
+                    "100%",
+                    "--json"
+                ).json
+                for (outcome, count) in expected {
+                    #expect(report["outcomes"]?[outcome]?.int == count, "\(outcome): \(report)")
+                }
+                #expect(report["balanced"] == .bool(true))
+                #expect(
+                    try await world.count("SELECT count(*) FROM rag.documents WHERE deleted_at IS NULL") == documents
+                )
+                #expect(try await world.count("SELECT count(*) FROM rag.sources") == sources)
+                if expected["inserted"] == nil { #expect(world.endpoint.log.texts.count == sent) }
+            }
+            try await sync(["inserted": 2, "duplicate": 1], 2, sources: 3)
+            // One path goes: the document stays, under the other's name.
+            try FileManager.default.removeItem(atPath: world.documents + "/a/plan.txt")
+            try await sync(["deleted": 1, "unchanged": 1], 2, sources: 2)
+            #expect(try await world.rows("SELECT external_id FROM rag.documents ORDER BY 1")[0] == ["b/kopie.txt"])
+            // A move.
+            try FileManager.default.moveItem(
+                atPath: world.documents + "/c/anders.txt",
+                toPath: world.documents + "/b/bewegt.txt"
+            )
+            try await sync(["deleted": 1, "duplicate": 1], 2, sources: 2)
+            // The last one goes.
+            try FileManager.default.removeItem(atPath: world.documents + "/b/kopie.txt")
+            try await sync(["deleted": 1, "unchanged": 1], 1, sources: 1)
+            try await IndependentCheck(world).run()
+        }
+    }
+}
