@@ -57,6 +57,7 @@ struct IngestArguments {
             ("profile", .optional(command.profile)),
             ("sync", .bool(command.sync)),
             ("max_delete", .double(try Self.share(command.maxDelete))),
+            ("trust_mtime", command.trustMtime.map { .bool($0) } ?? .null),
             ("plan", .bool(command.plan)),
         ])
     }
@@ -94,6 +95,8 @@ struct IngestArguments {
             profile: json["profile"]?.string,
             sync: json["sync"]?.bool ?? false,
             maximumDeletedShare: json["max_delete"]?.double ?? 0.1,
+            trustsStamps: json["trust_mtime"]?.bool
+                ?? (texts("paths") + texts("listed").prefix(1)).allSatisfy(isLocalFileSystem),
             plan: json["plan"]?.bool ?? false,
             resume: run ?? resume,
             arguments: json

@@ -33,6 +33,13 @@ struct IngestCommand: ExecutableCommand {
     @Option(help: ArgumentHelp("No files that match; repeatable.", valueName: "glob"))
     var exclude: [String] = []
 
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Take a file with the size, times and number it had for unchanged; default: on file systems of this machine."
+    )
+    var trustMtime: Bool?
+
     @Option(help: "Files read, hashed and parsed at a time; default: the number of cores.")
     var jobs: Int?
 

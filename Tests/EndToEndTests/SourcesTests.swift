@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import KelterModel
+import KelterStore
 import KelterTestSupport
 import Testing
 
@@ -182,6 +183,52 @@ struct SourcesTests {
             // The last one goes.
             try FileManager.default.removeItem(atPath: world.documents + "/b/kopie.txt")
             try await sync(["deleted": 1, "unchanged": 1], 1, sources: 1)
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    @Test("what has not changed is not read when its size, times and number are trusted")
+    func trusted() async throws {
+        try await World.with { world in
+            for number in 0..<600 { try world.write("d\(number % 3)/\(number).txt", "Text Nummer \(number).") }
+            try world.write("d0/0.txt.meta.json", #"{"title": "Null", "external_id": "null"}"#)
+            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            // Files that have just been written are not remembered yet.
+            let stamps = "SELECT count(*) FROM rag.file_stamps"
+            try await Task.sleep(for: .milliseconds(2100))
+            func again(_ options: String...) async throws -> JSONValue {
+                let arguments = ["ingest", world.documents, "--sync", "--json"] + options
+                let result = try await KelterProcess.run(arguments, environment: world.environment)
+                let report = try result.json
+                #expect(report["balanced"] == .bool(true), "\(result.messages)")
+                return try #require(report["outcomes"])
+            }
+            #expect(try await again()["unchanged"]?.int == 600)
+            #expect(try await world.count(stamps) == 600)
+            // Whoever reads a file now reads something else. Nobody does: the stamps say otherwise.
+            try await world.database.store.runScript(
+                "UPDATE rag.file_stamps SET hash = '\\x00' || substr(hash, 2) WHERE path = 'd1/1.txt'"
+            )
+            // But for one whose content seems to be missing: it is read, and remembered as it is.
+            #expect(try await again()["unchanged"]?.int == 600)
+            #expect(
+                try await world.count("SELECT count(*) FROM rag.file_stamps WHERE substr(hash, 1, 1) = '\\x00'") < 20
+            )
+            #expect(try await again("--no-trust-mtime")["unchanged"]?.int == 600)
+            // A new title, a new text, a file that is gone, and one with the times of before.
+            try world.write("d0/0.txt.meta.json", #"{"title": "Nichts", "external_id": "null"}"#)
+            try world.write("d2/2.txt", "Ein neuer Text.")
+            try FileManager.default.removeItem(atPath: world.documents + "/d0/3.txt")
+            let path = world.documents + "/d1/4.txt"
+            var status = stat()
+            #expect(stat(path, &status) == 0)
+            try world.write("d1/4.txt", "Text Nummer 5.")
+            #expect(utimensat(AT_FDCWD, path, [status.st_atim, status.st_mtim], 0) == 0)
+            let changed = try await again()
+            #expect(changed["updated"]?.int == 1 && changed["replaced"]?.int == 1 && changed["duplicate"]?.int == 1)
+            #expect(changed["deleted"]?.int == 1 && changed["unchanged"]?.int == 596)
+            #expect(try await world.count(stamps) == 599)
+            #expect(try await world.rows("SELECT title FROM rag.documents WHERE external_id = 'null'") == [["Nichts"]])
             try await IndependentCheck(world).run()
         }
     }

@@ -160,6 +160,8 @@ struct IsolationCallTests {
             #expect(try await store.addedPaths(to: batch, tenant: us).isEmpty)
             #expect(try await store.unidentifiedItems(ofRun: batch, tenant: us) == 0)
             #expect(try await store.totals(ofRun: theirs.run, tenant: us).outcomes.accounted == 0)
+            #expect(try await store.stamps(of: [IsolationRows.secretName], root: "secret", tenant: us).isEmpty)
+            try await store.pruneStamps(underRoot: "secret", notIn: batch, tenant: us)
             let gone = try await store.missingSources(underRoot: "secret", run: batch, space: "rag", tenant: us)
             #expect(gone.known == 0 && gone.missing.isEmpty)
             var item = Fixture.item("new", "new")

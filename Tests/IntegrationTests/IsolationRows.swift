@@ -98,6 +98,14 @@ struct IsolationRows: Sendable {
         guard case .coordinator(let batch, _) = role else { throw KelterError(.internalError, "no coordinator") }
         let entry = JSONValue.object([("path", .string(isVictim ? secretName : "x"))])
         try await store.addParts([[entry], [entry]], to: batch)
+        let stamp = FileStamp(
+            path: isVictim ? secretName : "x",
+            stamp: "1",
+            hash: Fixture.hash(tenant.key),
+            bytes: 1,
+            sidecar: isVictim ? .object([("secret", .string(secretName))]) : nil
+        )
+        try await store.recordStamps([stamp], root: isVictim ? "secret" : "r", tenant: tenant)
         let part = try await store.claimPart(of: record.id, worker: "w", lease: .seconds(600), tenant: tenant)
         return (record.id, try #require(part).lease)
     }

@@ -37,9 +37,14 @@ package struct Sidecar: Equatable, Sendable {
         do {
             value = try JSONReader.read(bytes)
         } catch {
-            throw Self.invalid("The metadata is not valid JSON: \(error).", fix: "Correct the JSON.")
+            throw Self.notJSON(error)
         }
         try self.init(value, tenant: tenant)
+    }
+
+    /// What is said of metadata that are no JSON.
+    package static func notJSON(_ failure: JSONReader.Failure) -> KelterError {
+        invalid("The metadata is not valid JSON: \(failure).", fix: "Correct the JSON.")
     }
 
     /// Validates a sidecar that has been read as JSON already.

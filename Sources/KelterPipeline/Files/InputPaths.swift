@@ -95,7 +95,8 @@ package func listedPaths(from source: String, separator: UInt8) throws(KelterErr
     return paths
 }
 
-private func readToEnd(_ source: String) throws(KelterError) -> [UInt8] {
+/// All bytes of a file whose size is not known, or of standard input for `-`.
+func readToEnd(_ source: String) throws(KelterError) -> [UInt8] {
     let descriptor = source == "-" ? dup(STDIN_FILENO) : open(source, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw unreadable(source, errno) }
     defer { close(descriptor) }

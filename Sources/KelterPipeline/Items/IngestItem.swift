@@ -21,6 +21,8 @@ package struct IngestItem: Sendable {
     /// The identifiers promised to documents that may have to be made, by scope; `nil` and an empty list leave the choice
     /// to the write.
     package var documentIDs: [RowID?] = []
+    /// Whether the file was not opened, because nothing about it has changed since it was last read.
+    package var isRemembered = false
     /// Where it stands in its batch.
     package var place = BatchPlace()
 
@@ -86,6 +88,8 @@ struct ItemReader: Sendable {
 
     /// Files up to this size stay in memory between hashing and parsing; larger ones are read twice.
     static let keepUpTo = 1 << 16
+    /// Files with larger metadata are always read.
+    private static let largestStampedSidecar = 1 << 13
 
     let caller: Caller
     let routing: Routing
@@ -96,10 +100,41 @@ struct ItemReader: Sendable {
     let metadataPath: String?
     let maximumBytes: Int
 
-    /// Reads a file: one item for each profile that its scopes are routed to.
-    func read(_ file: FoundFile) -> Result<[IngestItem], ItemFailure> {
+    /// A file that has been read.
+    struct ReadFile: Sendable {
+        /// One item for each profile that its scopes are routed to.
+        let items: [IngestItem]
+        /// What to remember it by; `nil` when it changed too shortly before.
+        let stamp: FileStamp?
+    }
+
+    /// Reads a file, unless it is as it was when it was last read.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - known: What was remembered of it.
+    ///   - stamps: Whether it is to be remembered. Default `false`.
+    /// - Returns: The file's items, or why there are none.
+    func read(_ file: FoundFile, known: FileStamp? = nil, stamps: Bool = false) -> Result<ReadFile, ItemFailure> {
+        // Before the file is opened: a change in between makes the stamp one that never comes again.
+        let now = stamps ? file.stamp(at: FileStatus.now) : nil
         do throws(KelterError) {
-            return .success(try items(file))
+            if let known, known.stamp == now?.text {
+                let content = FileContent(size: known.bytes, hash: known.hash, bytes: nil)
+                var items = try items(file, content, try sidecar(known.sidecar, of: file))
+                for index in items.indices { items[index].isRemembered = true }
+                return .success(ReadFile(items: items, stamp: nil))
+            }
+            let (metadata, read) = try metadata(of: file)
+            let sidecar = try sidecar(metadata, of: file)
+            // Before the content, which may be large: a scope that is wrong costs no reading.
+            _ = try CollectionScope.resolve(caller.inputs(with: sidecar))
+            let content =
+                if let read { read } else {
+                    try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes)
+                }
+            let items = try items(file, content, sidecar)
+            return .success(ReadFile(items: items, stamp: stamp(now, file, content, metadata)))
         } catch {
             let isGone = access(file.path, F_OK) != 0 && errno == ENOENT
             let error = error.about(file.relativePath)
@@ -107,13 +142,28 @@ struct ItemReader: Sendable {
         }
     }
 
-    private func items(_ file: FoundFile) throws(KelterError) -> [IngestItem] {
-        let (sidecar, known) = try sidecar(of: file)
+    private func stamp(
+        _ stamp: (text: String, isSettled: Bool)?,
+        _ file: FoundFile,
+        _ content: FileContent,
+        _ metadata: JSONValue?
+    ) -> FileStamp? {
+        guard let stamp, stamp.isSettled,
+            metadata.map({ $0.compactText.utf8.count <= Self.largestStampedSidecar }) ?? true
+        else { return nil }
+        return FileStamp(
+            path: file.relativePath,
+            stamp: stamp.text,
+            hash: content.hash,
+            bytes: content.size,
+            sidecar: metadata
+        )
+    }
+
+    private func items(_ file: FoundFile, _ content: FileContent, _ sidecar: Sidecar) throws(KelterError)
+        -> [IngestItem]
+    {
         let scope = try CollectionScope.resolve(caller.inputs(with: sidecar))
-        let content =
-            if let known { known } else {
-                try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes)
-            }
         let caseID = sidecar.caseID ?? caller.caseID
         let externalID = try externalID(file, sidecar, size: content.size)
         let metadataHash = try IngestItem.metadataHash(sidecar, caseID)
@@ -146,22 +196,33 @@ struct ItemReader: Sendable {
         return root
     }
 
-    /// The metadata of a document, and its content where that comes along.
-    private func sidecar(of file: FoundFile) throws(KelterError) -> (Sidecar, FileContent?) {
+    /// The metadata object of a document, if it has one, and its content where that comes along.
+    private func metadata(of file: FoundFile) throws(KelterError) -> (JSONValue?, FileContent?) {
         if case .record(let line, let path) = file.location {
             let record = try line.read(from: path, maximum: maximumBytes)
-            return (
-                try Sidecar(record.metadata, tenant: caller.tenant),
-                try FileContent(record.text, keepUpTo: Self.keepUpTo)
-            )
+            return (record.metadata, try FileContent(record.text, keepUpTo: Self.keepUpTo))
         }
-        guard let location = metadataPath.map({ .file($0) }) ?? file.sidecar else { return (Sidecar(), nil) }
+        guard let location = sidecarLocation(of: file) else { return (nil, nil) }
         let limit = 1 << 20
-        let content = try location.read(keepUpTo: limit, maximum: limit)
-        do throws(KelterError) {
-            return (try Sidecar(bytes: content.bytes ?? [], tenant: caller.tenant), nil)
+        let bytes = try location.read(keepUpTo: limit, maximum: limit).bytes ?? []
+        do throws(JSONReader.Failure) {
+            return (try JSONReader.read(bytes), nil)
         } catch {
-            let subject = [location.path, error.subject].compactMap { $0 }.joined(separator: ", ")
+            throw Sidecar.notJSON(error).about(location.path)
+        }
+    }
+
+    private func sidecarLocation(of file: FoundFile) -> ContentLocation? {
+        metadataPath.map { .file($0) } ?? file.sidecar
+    }
+
+    private func sidecar(_ metadata: JSONValue?, of file: FoundFile) throws(KelterError) -> Sidecar {
+        guard let metadata else { return Sidecar() }
+        do throws(KelterError) {
+            return try Sidecar(metadata, tenant: caller.tenant)
+        } catch {
+            let place = sidecarLocation(of: file)?.path ?? file.relativePath
+            let subject = [place, error.subject].compactMap { $0 }.joined(separator: ", ")
             throw KelterError(error.code, error.message, subject: subject, fix: error.fix)
         }
     }

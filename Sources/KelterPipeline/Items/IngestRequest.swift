@@ -29,6 +29,8 @@ package struct IngestRequest: Sendable {
     package var sync: Bool
     /// The share of the batch root's sources, from 0 to 1, above which `sync` refuses.
     package var maximumDeletedShare: Double
+    /// Whether a file with the size, times and number it had is taken to be unchanged without being read.
+    package var trustsStamps: Bool
     /// Only report what would be done.
     package var plan: Bool
     /// The run to complete, or `nil` for a new one.
@@ -46,6 +48,7 @@ package struct IngestRequest: Sendable {
         profile: String? = nil,
         sync: Bool = false,
         maximumDeletedShare: Double = 0.1,
+        trustsStamps: Bool = false,
         plan: Bool = false,
         resume: RowID? = nil,
         retry: DeadLetters? = nil,
@@ -58,6 +61,7 @@ package struct IngestRequest: Sendable {
         self.profile = profile
         self.sync = sync
         self.maximumDeletedShare = maximumDeletedShare
+        self.trustsStamps = trustsStamps
         self.plan = plan
         self.resume = resume
         self.retry = retry

@@ -14,6 +14,7 @@ actor Batch {
     /// The batch root.
     let root: String
     private let inputs: any BatchInputs
+    private let reader: PartReader
     private let claims = ContentClaims()
     private let ledger: LedgerWriter
     /// What works on the items of each profile, by its name.
@@ -62,6 +63,7 @@ actor Batch {
         self.root = root
         self.inputs = inputs
         self.progress = progress
+        reader = PartReader(ingestion: ingestion, request: request, root: root)
         ledger = LedgerWriter {
             [store = ingestion.stages.store, tenant = request.caller.tenant] (items) throws(KelterError) in
             try await store.recordItems(items, run: run, tenant: tenant)
@@ -175,24 +177,17 @@ actor Batch {
     }
 
     private func read(_ files: [FoundFile], of part: InputPart) async -> [IngestItem] {
-        let reader = ItemReader(
-            caller: request.caller,
-            routing: ingestion.catalog.routing,
-            profileName: request.profile,
-            naming: .relativePath(root: root),
-            metadataPath: nil,
-            maximumBytes: Ingestion.maximumFileBytes
-        )
-        let io = ingestion.io
-        let shares = files.shares(ingestion.jobs)
-        let results = await withTaskGroup(of: (Int, [Result<[IngestItem], ItemFailure>]).self) { group in
-            for (index, share) in shares.enumerated() {
-                group.addTask { (index, await io.run { share.map(reader.read) }) }
-            }
-            return await group.reduce(into: [Int: [Result<[IngestItem], ItemFailure>]]()) { $0[$1.0] = $1.1 }
+        let results: [Result<[IngestItem], ItemFailure>]
+        do throws(KelterError) {
+            results = try await reader.read(files)
+        } catch {
+            // Nothing is known about these files: the part has to be taken up again.
+            progress.end(with: error)
+            for _ in files { await settle(part.number, isComplete: false) }
+            return []
         }
         var items: [IngestItem] = []
-        for result in shares.indices.flatMap({ results[$0] ?? [] }) {
+        for result in results {
             switch result {
             case .success(let found):
                 let path = found.first?.file.relativePath ?? ""
@@ -256,16 +251,22 @@ actor Batch {
     /// Processes one item to its end and accounts for it.
     private func finish(_ admitted: Admitted, _ ticket: ContentClaims.Ticket) async {
         defer { claims.release(ticket) }
-        let item = admitted.item
+        var item = admitted.item
         var verdicts = admitted.verdicts
-        if await ticket.wait() {
-            // The same bytes have just been worked on: ask again.
-            do throws(KelterError) {
-                verdicts = try await admitted.processor.store.probe(item.keys, tenant: request.caller.tenant)
-            } catch {
-                await account(item, .failed(error), in: admitted.part)
-                return
+        do throws(KelterError) {
+            var isAskedAgain = await ticket.wait()
+            if item.isRemembered, verdicts.contains(where: \.needsContent) {
+                let hash = item.content.hash
+                item = try await reader.reopen(item)
+                if item.content.hash != hash { isAskedAgain = true }
             }
+            // The same bytes have just been worked on, or they are others than they seemed.
+            if isAskedAgain {
+                verdicts = try await admitted.processor.store.probe(item.keys, tenant: request.caller.tenant)
+            }
+        } catch {
+            await account(admitted.item, .failed(error), in: admitted.part)
+            return
         }
         await account(item, await admitted.processor.process(item, verdicts: verdicts), in: admitted.part)
     }

@@ -50,6 +50,9 @@ struct BatchCourse: Sendable {
                 do throws(KelterError) {
                     let deletion = SyncDeletion(ingestion: ingestion, request: request, root: tree.root)
                     try await deletion.delete(run: run)
+                    if request.trustsStamps {
+                        try await store.pruneStamps(underRoot: tree.root, notIn: run, tenant: tenant)
+                    }
                     FailPoint.sourcesDeleted.pass()
                 } catch {
                     progress.end(with: error)

@@ -124,7 +124,7 @@ extension Ingestion {
         )
         let items: [IngestItem]
         do throws(ItemFailure) {
-            items = try await io.run { reader.read(file) }.get()
+            items = try await io.run { reader.read(file) }.get().items
         } catch {
             throw error.error
         }

@@ -176,6 +176,19 @@ extension StoreSchema {
             ADD COLUMN IF NOT EXISTS embeddings int,
             ADD COLUMN IF NOT EXISTS dropped_at timestamptz;
 
+        -- What the file system said about a file of a batch when it was last read, and what was read: an unchanged file
+        -- need not be opened. `path` is relative to the batch root.
+        CREATE TABLE IF NOT EXISTS \(schema).file_stamps (
+            tenant_id uuid NOT NULL,
+            root text NOT NULL,
+            path text NOT NULL,
+            stamp text NOT NULL,
+            hash bytea NOT NULL,
+            bytes bigint NOT NULL,
+            sidecar jsonb,
+            PRIMARY KEY (tenant_id, root, path)
+        );
+
         """
     }
 

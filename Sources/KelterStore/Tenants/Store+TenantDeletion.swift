@@ -111,7 +111,8 @@ extension Store {
             }
             // Documents take chunks, vectors and sources with them, runs their items.
             let tables = [
-                "documents", "collections", "runs", "uploads", "idempotency_keys", "audit_log", "embedding_cache",
+                "documents", "collections", "runs", "file_stamps", "uploads", "idempotency_keys", "audit_log",
+                "embedding_cache",
             ]
             for space in spaces {
                 for table in tables {
