@@ -45,12 +45,13 @@ let package = Package(
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibCMark", pkgConfig: "libcmark-gfm", providers: [.apt(["libcmark-gfm-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
-        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark"]),
+        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CZlib"]),
         .target(name: "KelterChunking", dependencies: ["KelterModel"]),
         .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
         .target(
@@ -97,7 +98,7 @@ let package = Package(
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),
         .testTarget(name: "KelterHashingTests", dependencies: ["KelterHashing", "KelterModel"]),
         .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
-        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterModel"]),
+        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterModel", "CZlib"]),
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
         .testTarget(
             name: "KelterEmbeddingTests",

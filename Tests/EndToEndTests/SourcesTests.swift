@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import KelterLocal
 import KelterModel
 import KelterStore
 import KelterTestSupport
@@ -229,6 +230,85 @@ struct SourcesTests {
             #expect(changed["deleted"]?.int == 1 && changed["unchanged"]?.int == 596)
             #expect(try await world.count(stamps) == 599)
             #expect(try await world.rows("SELECT title FROM rag.documents WHERE external_id = 'null'") == [["Nichts"]])
+            try await IndependentCheck(world).run()
+        }
+    }
+
+    /// Makes the same archive with Python's own modules in each format.
+    private static let archiveScript = """
+        import io, sys, tarfile, zipfile
+        directory = sys.argv[1]
+        members = {
+            "handbuch/anlage.md": "# Anlage\\n\\nDie Anlage wird täglich geprüft.",
+            "handbuch/anlage.md.meta.json": '{"title": "Anlage 7", "external_id": "NAME-anlage"}',
+            "handbuch/pumpe.txt": "Die Pumpe NAME hat zwei Ventile.",
+            "groß/" + "t" * 150 + "/lang.txt": "Die Leitung NAME ist lang. " * 9000,
+            ".versteckt": "x",
+            "rest.meta.json": "{}",
+        }
+        def made(name):
+            return {key: value.replace("NAME", name).encode() for key, value in members.items()}
+        with zipfile.ZipFile(directory + "/a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for key, value in made("a").items(): archive.writestr(key, value)
+        for name, mode, form in [("b.tar", "w", tarfile.GNU_FORMAT), ("c.tar.gz", "w:gz", tarfile.PAX_FORMAT)]:
+            with tarfile.open(directory + "/" + name, mode, format=form) as archive:
+                for key, value in made(name[0]).items():
+                    info = tarfile.TarInfo(key)
+                    info.size = len(value)
+                    archive.addfile(info, io.BytesIO(value))
+        """
+
+    @Test("the files of archives are items with their sidecars, and are found again")
+    func archives() async throws {
+        try await World.with { world in
+            try world.write("lose.txt", "Eine lose Datei.")
+            try world.write("kaputt.zip", "PK, aber kein Archiv")
+            let made = try ChildProcess.run(["python3", "-c", Self.archiveScript, world.documents])
+            #expect(made.status == 0, "\(made.output)")
+            let first = try await world.kelter("ingest", world.documents, "--sync", "--json")
+            let report = try first.json
+            #expect(first.exitCode == 1 && report["balanced"] == .bool(true), "\(first.messages)")
+            // The same Markdown file in three archives is one document with three sources.
+            #expect(
+                report["outcomes"]?["inserted"]?.int == 8 && report["outcomes"]?["duplicate"]?.int == 2,
+                "\(report)"
+            )
+            #expect(report["failures"]?.array?.map { $0["code"]?.string } == ["ARCHIVE_INVALID"])
+            #expect(report["failures"]?[0]?["external_id"]?.string == "kaputt.zip")
+            let skipped = (report["skipped"]?.array ?? []).map {
+                "\($0["external_id"]?.string ?? "") \($0["reason"]?.string ?? "")"
+            }
+            let expected = ["a.zip", "b.tar", "c.tar.gz"].flatMap {
+                ["\($0)/.versteckt hidden", "\($0)/rest.meta.json orphan_sidecar"]
+            }
+            #expect(skipped.sorted() == expected)
+            let long = "groß/" + String(repeating: "t", count: 150) + "/lang.txt"
+            let names = try await world.rows(#"SELECT external_id FROM rag.sources ORDER BY external_id COLLATE "C""#)
+            #expect(
+                names.map { $0[0] } == [
+                    "a-anlage", "a.zip/\(long)", "a.zip/handbuch/pumpe.txt", "b-anlage", "b.tar/\(long)",
+                    "b.tar/handbuch/pumpe.txt", "c-anlage", "c.tar.gz/\(long)", "c.tar.gz/handbuch/pumpe.txt",
+                    "lose.txt",
+                ]
+            )
+            #expect(
+                try await world.rows("SELECT title FROM rag.documents WHERE external_id = 'a-anlage'") == [["Anlage 7"]]
+            )
+            let again = try await world.kelter("ingest", world.documents, "--json").json
+            #expect(again["outcomes"]?["unchanged"]?.int == 8 && again["outcomes"]?["duplicate"]?.int == 2)
+            #expect(again["embedding_inputs"]?.int == 0)
+            for name in ["c.tar.gz", "kaputt.zip"] {
+                try FileManager.default.removeItem(atPath: world.documents + "/" + name)
+            }
+            let options = ["ingest", world.documents, "--sync", "--max-delete", "40%", "--json", "--include", "*.md"]
+            // Files of archives are chosen by their own names.
+            let chosen = try await KelterProcess.run(
+                Array(options.filter { $0 != "--sync" }),
+                environment: world.environment
+            )
+            #expect(try chosen.json["found"]?.int == 4, "\(chosen.output)")
+            let synced = try await KelterProcess.run(Array(options.dropLast(2)), environment: world.environment).json
+            #expect(synced["outcomes"]?["deleted"]?.int == 3, "\(synced)")
             try await IndependentCheck(world).run()
         }
     }

@@ -1,4 +1,5 @@
 import KelterModel
+package import KelterParsing
 
 /// Where the bytes of an input lie.
 package enum ContentLocation: Equatable, Sendable {
@@ -6,11 +7,13 @@ package enum ContentLocation: Equatable, Sendable {
     case file(String)
     /// A line of a JSON Lines file.
     case record(RecordLine, of: String)
+    /// A file in an archive.
+    case member(ArchiveMember, of: String)
 
     /// The path of the file that has to be opened.
     package var path: String {
         switch self {
-        case .file(let path), .record(_, let path): path
+        case .file(let path), .record(_, let path), .member(_, let path): path
         }
     }
 }
@@ -22,12 +25,16 @@ package struct RecordLine: Equatable, Sendable {
 }
 
 extension ContentLocation {
-    /// The location as the ledger keeps it, `{path}` and for a record `line: [offset, length]`, with the path relative to the
-    /// root of the batch.
+    /// The location as the ledger keeps it.
+    ///
+    /// `{path}` relative to the root of the batch, for a record with `line: [offset, length]`, for a file in an archive with
+    /// `member`.
     func json(root: String) -> JSONValue {
         var members: [(name: String, value: JSONValue)] = [("path", .string(relative(path, to: root)))]
-        if case .record(let line, _) = self {
-            members.append(("line", .array([.int(line.offset), .int(line.length)])))
+        switch self {
+        case .file: break
+        case .record(let line, _): members.append(("line", .array([.int(line.offset), .int(line.length)])))
+        case .member(let member, _): members.append(("member", member.json))
         }
         return .object(members)
     }
@@ -38,6 +45,9 @@ extension ContentLocation {
         if let line = json["line"] {
             guard let offset = line[0]?.int, let length = line[1]?.int else { return nil }
             self = .record(RecordLine(offset: offset, length: length), of: path)
+        } else if let member = json["member"] {
+            guard let member = ArchiveMember(member) else { return nil }
+            self = .member(member, of: path)
         } else {
             self = .file(path)
         }

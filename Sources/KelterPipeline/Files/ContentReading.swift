@@ -1,5 +1,6 @@
 import KelterHashing
 import KelterModel
+import KelterParsing
 
 extension ContentLocation {
     /// Reads and hashes what lies here in one pass; blocks.
@@ -15,7 +16,35 @@ extension ContentLocation {
             return try readFile(path, keepUpTo: keepUpTo, maximum: maximum)
         case .record(let line, let path):
             return try FileContent(line.read(from: path, maximum: maximum).text, keepUpTo: keepUpTo)
+        case .member(let member, let path):
+            return try read(member, of: path, keepUpTo: keepUpTo, maximum: maximum)
         }
+    }
+}
+
+extension ContentLocation {
+    private func read(
+        _ member: ArchiveMember,
+        of path: String,
+        keepUpTo: Int,
+        maximum: Int
+    ) throws(KelterError) -> FileContent {
+        guard member.size <= maximum else {
+            throw KelterError(
+                .fileTooLarge,
+                "The file has \(member.size) bytes, more than the \(maximum) that are read.",
+                subject: member.name,
+                fix: "Split the file."
+            )
+        }
+        let archive = try ArchiveShelf.shared.archive(path)
+        var hasher = SHA256()
+        var kept: [UInt8]? = member.size <= keepUpTo ? [] : nil
+        try archive.read(member) { (bytes) throws(KelterError) in
+            hasher.update(bytes)
+            kept?.append(contentsOf: bytes)
+        }
+        return FileContent(size: member.size, hash: try hasher.finish(), bytes: kept)
     }
 }
 

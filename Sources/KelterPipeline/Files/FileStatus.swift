@@ -1,5 +1,6 @@
 import Glibc
 import KelterModel
+import KelterParsing
 
 /// What the file system says about a file without opening it.
 struct FileStatus: Sendable {
@@ -54,6 +55,7 @@ extension ContentLocation {
         let isSettled = status.isSettled(at: now)
         switch self {
         case .file: return (status.text, isSettled)
+        case .member(let member, _): return ("\(status.text)@\(member.offset)+\(member.packedSize)", isSettled)
         case .record(let line, _): return ("\(status.text)@\(line.offset)+\(line.length)", isSettled)
         }
     }

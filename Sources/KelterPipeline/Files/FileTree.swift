@@ -1,5 +1,6 @@
 import Glibc
 package import KelterModel
+import KelterParsing
 
 /// A walk over files and directories that holds one directory's names in memory at a time.
 ///
@@ -18,6 +19,8 @@ package struct FileTree: Sendable {
     private enum Pending: Sendable {
         case directory(String, PathPattern?)
         case records(RecordScanner)
+        case archive(String)
+        case members(ArchiveWalk)
     }
 
     /// Prepares a walk.
@@ -26,8 +29,8 @@ package struct FileTree: Sendable {
     ///   - inputs: Paths of files and directories, and patterns of paths.
     ///   - listed: Paths of a list; one that leads to nothing fails by itself.
     ///   - filter: Which files belong to the batch.
-    ///   - opensContainers: Whether files that hold several documents are taken apart: JSON Lines that are named themselves.
-    ///     Default `true`.
+    ///   - opensContainers: Whether files that hold several documents are taken apart: archives, and JSON Lines that are
+    ///     named themselves. Default `true`.
     /// - Throws: ``KelterError`` with ``ErrorCode/missingFile`` for an input that does not exist and
     ///   ``ErrorCode/fileUnreadable`` for one that cannot be looked at.
     package init(
@@ -51,6 +54,8 @@ package struct FileTree: Sendable {
             used.formUnion(candidates)
             if opensContainers, RecordScanner.isRecordFile(path) {
                 pending.append(.records(RecordScanner(path: path, relativePath: relative(path))))
+            } else if opensContainers, ArchiveFormat(fileName: path) != nil {
+                pending.append(.archive(path))
             } else {
                 let sidecar = candidates.first { access($0, F_OK) == 0 }
                 ready.append(.file(FoundFile(path: path, relativePath: relative(path), sidecarPath: sidecar)))
@@ -75,6 +80,13 @@ package struct FileTree: Sendable {
                 guard !entries.isEmpty else { continue }
                 pending.append(.records(scanner))
                 return entries
+            case .archive(let path):
+                pending.append(.members(ArchiveWalk(path: path, relativePath: relative(path), filter: filter)))
+            case .members(var walk):
+                let entries = walk.next(count)
+                guard !entries.isEmpty else { continue }
+                pending.append(.members(walk))
+                return entries
             }
         }
         let entries = ready.suffix(count)
@@ -94,6 +106,7 @@ package struct FileTree: Sendable {
         let sidecars = Set(listing.lazy.filter { $0.kind == .file && SidecarName.isSidecar($0.name) }.map(\.name))
         var used: Set<String> = []
         var subdirectories: [String] = []
+        var archives: [String] = []
         var found: [FoundEntry] = []
         for entry in listing {
             let path = directory == "/" ? "/" + entry.name : directory + "/" + entry.name
@@ -122,6 +135,12 @@ package struct FileTree: Sendable {
             case .file:
                 let candidates = SidecarName.candidates(for: entry.name).filter(sidecars.contains)
                 used.formUnion(candidates)
+                if opensContainers, ArchiveFormat(fileName: entry.name) != nil {
+                    // What it holds is chosen file by file.
+                    let isExcluded = !GlobFilter(exclude: filter.exclude).admits(path: relativePath, name: entry.name)
+                    if !isExcluded { archives.append(path) }
+                    continue
+                }
                 guard filter.admits(path: relativePath, name: entry.name) else { continue }
                 let sidecar = candidates.first.map { directory + "/" + $0 }
                 found.append(.file(FoundFile(path: path, relativePath: relativePath, sidecarPath: sidecar)))
@@ -132,6 +151,7 @@ package struct FileTree: Sendable {
         }
         ready = found.reversed()
         pending.append(contentsOf: subdirectories.reversed().map { .directory($0, pattern) })
+        pending.append(contentsOf: archives.reversed().map { .archive($0) })
     }
 
     private func relative(_ path: String) -> String { KelterPipeline.relative(path, to: root) }

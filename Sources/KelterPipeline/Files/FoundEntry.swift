@@ -51,6 +51,8 @@ package enum SkipReason: String, Sendable, CaseIterable {
     case notARegularFile = "not_a_regular_file"
     /// A `.meta.json` without its file.
     case orphanSidecar = "orphan_sidecar"
+    /// A later file of the same archive has the same name.
+    case superseded
     /// There is no text in the file.
     case noText = "no_text"
     /// The file went away after it was found.

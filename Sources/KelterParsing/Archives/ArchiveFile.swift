@@ -1,0 +1,207 @@
+import CZlib
+import Glibc
+import KelterModel
+
+/// The file of an archive, read at any place; every place and number in it is somebody else's word.
+final class ArchiveFile: Sendable {
+    static let blockSize = 1 << 16
+
+    let path: String
+    let size: Int
+    private let descriptor: Int32
+
+    convenience init(path: String) throws(KelterError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw Self.unreadable(path) }
+        try self.init(descriptor: descriptor, path: path)
+    }
+
+    private init(descriptor: Int32, path: String) throws(KelterError) {
+        self.descriptor = descriptor
+        self.path = path
+        var status = stat()
+        let isRead = fstat(descriptor, &status) == 0
+        size = Int(status.st_size)
+        guard isRead else { throw Self.unreadable(path) }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Bytes that must be there.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/archiveInvalid`` for a place beyond the end.
+    func bytes(at offset: Int, count: Int) throws(KelterError) -> [UInt8] {
+        guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
+            throw invalid("The archive is cut off.")
+        }
+        var bytes = [UInt8](repeating: 0, count: count)
+        var filled = 0
+        while filled < count {
+            let number = bytes.withUnsafeMutableBytes { buffer in
+                buffer.baseAddress.map { pread(descriptor, $0 + filled, count - filled, offset + filled) } ?? 0
+            }
+            if number < 0, errno == EINTR { continue }
+            guard number >= 0 else { throw Self.unreadable(path) }
+            guard number > 0 else { throw invalid("The archive is cut off.") }
+            filled += number
+        }
+        return bytes
+    }
+
+    /// The content of a gzip file (RFC 1952, several members in a row allowed) as a file without a name.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/archiveInvalid`` or ``ErrorCode/archiveLimit``, or that there is no room.
+    func unzipped(limits: ArchiveLimits) throws(KelterError) -> ArchiveFile {
+        let directory = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var name = Array((directory + "/kelter-archive-XXXXXX").utf8CString)
+        let spool = mkstemp(&name)
+        guard spool >= 0, fcntl(spool, F_SETFD, FD_CLOEXEC) == 0 else { throw Self.unreadable(directory) }
+        unlink(name)
+        do throws(KelterError) {
+            try unzip(into: spool, limits: limits, directory)
+        } catch {
+            close(spool)
+            throw error
+        }
+        return try ArchiveFile(descriptor: spool, path: path)
+    }
+
+    private func unzip(into spool: Int32, limits: ArchiveLimits, _ directory: String) throws(KelterError) {
+        let inflater = try Inflater(.gzip)
+        var written = 0
+        var offset = 0
+        while offset < size {
+            let bytes = try bytes(at: offset, count: min(Self.blockSize, size - offset))
+            offset += bytes.count
+            try inflater.inflate(bytes, file: self) { (piece) throws(KelterError) in
+                written += piece.count
+                guard written <= limits.bytes, limits.admits(written, packedInto: offset) else {
+                    throw self.limit("It unpacks to more than \(limits.ratio) times its size, as bombs do.")
+                }
+                var rest = piece[...]
+                while !rest.isEmpty {
+                    let number = write(spool, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                    if number < 0, errno == EINTR { continue }
+                    guard number > 0 else {
+                        throw KelterError(
+                            .fileUnreadable,
+                            "There is no room to unpack it: \(Self.message(errno)).",
+                            subject: directory,
+                            fix: "Make room, or name another directory with TMPDIR."
+                        )
+                    }
+                    rest = rest.dropFirst(number)
+                }
+            }
+        }
+        // What was unpacked of a cut file is good as far as it goes; the tar reader finds the cut.
+    }
+
+    func invalid(_ message: String) -> KelterError {
+        KelterError(.archiveInvalid, message, subject: path, fix: "Make the archive anew.")
+    }
+
+    func limit(_ message: String) -> KelterError {
+        KelterError(.archiveLimit, message, subject: path, fix: "Unpack it by hand and ingest what belongs to it.")
+    }
+
+    private static func unreadable(_ path: String) -> KelterError {
+        KelterError(
+            .fileUnreadable,
+            "It cannot be read: \(message(errno)).",
+            subject: path,
+            fix: "Check that it exists and that this user may read it."
+        )
+    }
+
+    private static func message(_ number: Int32) -> String {
+        strerror(number).map { String(cString: $0) } ?? "error \(number)"
+    }
+}
+
+/// The CRC-32 of ZIP archives.
+struct Checksum {
+    private(set) var value: UInt32 = 0
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        value = UInt32(
+            truncatingIfNeeded: crc32_z(
+                uLong(value),
+                bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                bytes.count
+            )
+        )
+    }
+}
+
+/// DEFLATE (RFC 1951), by itself or in a gzip file.
+final class Inflater {
+    enum Wrapping: Int32 {
+        /// Without header; the window is 32 KiB.
+        case raw = -15
+        case gzip = 31
+    }
+
+    private let stream: UnsafeMutablePointer<z_stream>
+    private let wrapping: Wrapping
+    private(set) var isAtEnd = false
+
+    init(_ wrapping: Wrapping) throws(KelterError) {
+        self.wrapping = wrapping
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        guard inflateInit2_(stream, wrapping.rawValue, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) == Z_OK else {
+            throw KelterError(.internalError, "zlib could not be started.")
+        }
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// Unpacks a piece and passes on what comes of it.
+    func inflate(
+        _ bytes: [UInt8],
+        file: ArchiveFile,
+        _ body: (UnsafeRawBufferPointer) throws(KelterError) -> Void
+    ) throws(KelterError) {
+        var input = bytes
+        var output = [UInt8](repeating: 0, count: ArchiveFile.blockSize)
+        let result: Result<Void, KelterError> = input.withUnsafeMutableBufferPointer { input in
+            stream.pointee.next_in = input.baseAddress
+            stream.pointee.avail_in = uInt(input.count)
+            return output.withUnsafeMutableBufferPointer { output in
+                do throws(KelterError) { return .success(try run(output, file, body)) } catch { return .failure(error) }
+            }
+        }
+        try result.get()
+    }
+
+    private func run(
+        _ output: UnsafeMutableBufferPointer<UInt8>,
+        _ file: ArchiveFile,
+        _ body: (UnsafeRawBufferPointer) throws(KelterError) -> Void
+    ) throws(KelterError) {
+        repeat {
+            if isAtEnd {
+                // Another gzip member follows; behind raw data there is nothing that belongs to it.
+                guard wrapping == .gzip, stream.pointee.avail_in > 0 else { return }
+                guard inflateReset(stream) == Z_OK else { throw file.invalid("It cannot be unpacked.") }
+                isAtEnd = false
+            }
+            stream.pointee.next_out = output.baseAddress
+            stream.pointee.avail_out = uInt(output.count)
+            let status = CZlib.inflate(stream, Z_NO_FLUSH)
+            let count = output.count - Int(stream.pointee.avail_out)
+            guard status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR && count == 0 else {
+                throw file.invalid("It cannot be unpacked.")
+            }
+            if count > 0 { try body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: output[..<count]))) }
+            isAtEnd = status == Z_STREAM_END
+            if status == Z_BUF_ERROR { return }
+        } while stream.pointee.avail_in > 0 || stream.pointee.avail_out == 0
+    }
+}
