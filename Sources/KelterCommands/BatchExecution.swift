@@ -1,5 +1,7 @@
+import Glibc
 import KelterModel
 import KelterPipeline
+import KelterServer
 import KelterStore
 
 /// The execution of one batch by a command: progress, report, exit code.
@@ -21,12 +23,21 @@ struct BatchExecution {
         try services.checkProfile(request.profile, tenant: request.caller.tenant)
         let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
         let progress = RunProgress()
-        let result = try await ProgressView(terminal: terminal, progress: progress).during { () throws(KelterError) in
+        let timeline = RunTimeline()
+        var started = timespec()
+        clock_gettime(CLOCK_REALTIME, &started)
+        let monitor = RunMonitor(progress: progress, catalog: catalog)
+        let view = ProgressView(terminal: terminal, monitor: monitor, timeline: timeline)
+        let result = try await view.during { () throws(KelterError) in
             try await ingestion.ingest(request, progress: progress)
         }
         if result.embeddingInputs > 0 { await services.pruneCaches(catalog, tenant: request.caller.tenant) }
         await catalog.close()
-        if let reportDirectory { try writeReport(result, to: reportDirectory) }
+        if let reportDirectory {
+            let command = "kelter " + CommandLine.arguments.dropFirst().joined(separator: " ")
+            let context = ReportPage.Context(command: command, started: utcText(started))
+            try writeReport(result, timeline: timeline, context: context, to: reportDirectory)
+        }
         terminal.print(json: result.json, text: RunReportView(report: result, isPlan: request.plan).text)
         if let error = result.error { terminal.note(error.description) }
         return result.exitCode
@@ -47,10 +58,5 @@ struct BatchExecution {
         var resumed = try IngestArguments(record.arguments).request(resuming: run)
         resumed.retry = request.retry
         return resumed
-    }
-
-    private func writeReport(_ result: IngestReport, to directory: String) throws(KelterError) {
-        let path = try? resolvedPath(directory)
-        try ObjectStore(root: path ?? directory).write(result.json, to: "report.json")
     }
 }

@@ -58,7 +58,7 @@ struct IngestCommand: ExecutableCommand {
     @Option(help: ArgumentHelp("Refuse --sync above this share of the sources.", valueName: "percent"))
     var maxDelete = "10%"
 
-    @Option(help: ArgumentHelp("Write report.json into this directory.", valueName: "directory"))
+    @Option(help: ArgumentHelp("Write report.json and report.html into this directory.", valueName: "directory"))
     var report: String?
 
     @Flag(help: "Do not wait for a deferred index build; indexes are kept in place, so there is none to wait for.")

@@ -148,6 +148,10 @@ package struct EmbeddingStatistics: Sendable, Equatable {
     package var bytesReceived = 0
     /// Connections opened.
     package var connections = 0
+    /// Requests under way now.
+    package var requestsInFlight = 0
+    /// How many may be under way at a time now.
+    package var window = 0
 
     package init() {}
 }

@@ -1,6 +1,7 @@
 import Glibc
 import KelterModel
 import KelterPipeline
+import Synchronization
 
 /// Where results, messages and progress go.
 ///
@@ -30,12 +31,39 @@ struct Terminal: Sendable {
 
     /// Prints a line on standard error.
     func note(_ text: String) {
-        write((isInteractive ? "\r\u{1B}[K" : "") + text + "\n", to: STDERR_FILENO)
+        Self.drawn.withLock { drawn in
+            write((isInteractive ? Self.erasure(of: drawn) : "") + text + "\n", to: STDERR_FILENO)
+            drawn = 0
+        }
     }
 
     /// Overwrites the current line of an interactive standard error.
     func overwrite(_ text: String) {
-        write("\r\u{1B}[K" + text, to: STDERR_FILENO)
+        draw(text.isEmpty ? [] : [text])
+    }
+
+    /// Draws lines on an interactive standard error in the place of those that were drawn before.
+    func draw(_ lines: [String]) {
+        let width = Self.width
+        Self.drawn.withLock { drawn in
+            // A line that wraps would be two.
+            let text = lines.map { String($0.prefix(width - 1)) }.joined(separator: "\n")
+            write(Self.erasure(of: drawn) + text, to: STDERR_FILENO)
+            drawn = lines.count
+        }
+    }
+
+    /// How many lines stand above and at the cursor to be overwritten.
+    private static let drawn = Mutex(0)
+
+    private static func erasure(of lines: Int) -> String {
+        "\r" + (lines > 1 ? "\u{1B}[\(lines - 1)A" : "") + "\u{1B}[J"
+    }
+
+    /// The columns of the terminal.
+    private static var width: Int {
+        var size = winsize()
+        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 ? Int(size.ws_col) : 80
     }
 
     private func write(_ text: String, to descriptor: Int32) {

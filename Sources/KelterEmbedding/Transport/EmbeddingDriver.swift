@@ -211,7 +211,7 @@ extension EmbeddingDriver {
             }
             for progress in effects.progress { listeners[progress.caller]?(progress.indices, progress.vectors) }
             // Callers look at the statistics when they are resumed.
-            if !effects.completions.isEmpty { publish() }
+            publish()
             for completion in effects.completions {
                 listeners[completion.caller] = nil
                 continuations.removeValue(forKey: completion.caller)?.resume(returning: completion.result)
@@ -223,6 +223,8 @@ extension EmbeddingDriver {
             statistics.bytesReceived = bytesReceived
             statistics.connections = connections
             statistics.fallbackProblem = scheduler.fallbackProblem
+            statistics.requestsInFlight = scheduler.running.count
+            statistics.window = scheduler.lanes[0].flow.limit
             driver.published.withLock { $0 = statistics }
         }
 

@@ -17,6 +17,10 @@ package final class StageCatalog: Sendable {
     package let standard: Ingestion.Stages
     private let open: Opening
     private let others = Mutex<[String: Opened]>([:])
+    private let clients: Mutex<[EmbeddingClient]>
+
+    /// What has been exchanged with the endpoints of all profiles so far, one after the other.
+    var statistics: [EmbeddingStatistics] { clients.withLock { $0 }.map(\.statistics) }
 
     /// Makes a catalog.
     ///
@@ -28,6 +32,7 @@ package final class StageCatalog: Sendable {
         self.routing = routing
         self.standard = standard
         self.open = open
+        clients = Mutex([standard.embeddings])
     }
 
     /// A catalog of one profile.
@@ -47,7 +52,9 @@ package final class StageCatalog: Sendable {
             if let task = others[profile.name] { return task }
             let task = Opened {
                 do throws(KelterError) {
-                    return .success(try await open(profile))
+                    let stages = try await open(profile)
+                    self.clients.withLock { $0.append(stages.embeddings) }
+                    return .success(stages)
                 } catch {
                     return .failure(error)
                 }

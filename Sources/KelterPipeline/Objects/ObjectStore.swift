@@ -74,7 +74,13 @@ package struct ObjectStore: Sendable {
     ///   - path: Where to, relative to the root.
     /// - Throws: ``KelterError`` with ``ErrorCode/objectStoreFailed``.
     package func write(_ value: JSONValue, to path: String) throws(KelterError) {
-        let bytes = value.bytes(indented: true) + [UInt8(ascii: "\n")]
+        try write(value.bytes(indented: true) + [UInt8(ascii: "\n")], to: path)
+    }
+
+    /// Writes a file.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/objectStoreFailed``.
+    func write(_ bytes: [UInt8], to path: String) throws(KelterError) {
         try replace(path) { writeAll(bytes[...], to: $0) }
     }
 

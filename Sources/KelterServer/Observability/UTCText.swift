@@ -1,7 +1,7 @@
-import Glibc
+package import Glibc
 
 /// A point in time as `2026-11-24T20:30:01.123Z`: RFC 3339 in UTC, cut to milliseconds.
-func utcText(_ time: timespec) -> String {
+package func utcText(_ time: timespec) -> String {
     var seconds = time.tv_sec
     var parts = tm()
     gmtime_r(&seconds, &parts)
