@@ -28,6 +28,11 @@ struct IngestArguments {
             try command.filesFrom.map { (source) throws(KelterError) in
                 try listedPaths(from: source, separator: command.isNullSeparated ? 0 : UInt8(ascii: "\n"))
             } ?? []
+        if let apply = command.apply {
+            json = try Self.arguments(of: apply, command)
+            self.resume = nil
+            return
+        }
         guard resume != nil || !command.paths.isEmpty || command.filesFrom != nil else {
             throw KelterError(.usage, "There is nothing to ingest.", subject: "PATH", fix: "Name files or directories.")
         }
@@ -60,6 +65,21 @@ struct IngestArguments {
             ("trust_mtime", command.trustMtime.map { .bool($0) } ?? .null),
             ("plan", .bool(command.plan)),
         ])
+    }
+
+    /// The arguments of a plan, which is carried out instead of made.
+    private static func arguments(of plan: String, _ command: IngestCommand) throws(KelterError) -> JSONValue {
+        guard command.paths.isEmpty, command.filesFrom == nil, command.resume == nil, !command.plan else {
+            throw KelterError(
+                .usage,
+                "A plan names its files itself.",
+                subject: "--apply",
+                fix: "Give neither paths nor --files-from, --plan or --resume beside it."
+            )
+        }
+        let path = try resolvedPath(plan)
+        guard case .object(let members) = try PlanWalk(path).arguments else { return .null }
+        return .object(members.filter { $0.name != "plan" } + [("apply", .string(path))])
     }
 
     /// Takes the arguments of an earlier run from the ledger.
@@ -98,6 +118,7 @@ struct IngestArguments {
             trustsStamps: json["trust_mtime"]?.bool
                 ?? (texts("paths") + texts("listed").prefix(1)).allSatisfy(isLocalFileSystem),
             plan: json["plan"]?.bool ?? false,
+            apply: json["apply"]?.string,
             resume: run ?? resume,
             arguments: json
         )

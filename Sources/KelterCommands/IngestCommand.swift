@@ -49,6 +49,15 @@ struct IngestCommand: ExecutableCommand {
     @Flag(help: "Find, parse, chunk and compare, but embed and store nothing.")
     var plan = false
 
+    @Option(
+        name: [.customShort("o"), .long],
+        help: ArgumentHelp("Write the plan into this file, for --apply.", valueName: "file")
+    )
+    var output: String?
+
+    @Option(help: ArgumentHelp("Carry out a plan; what has changed since is refused.", valueName: "file"))
+    var apply: String?
+
     @Option(help: ArgumentHelp("Complete an interrupted or failed run with the inputs it was given.", valueName: "run"))
     var resume: String?
 
@@ -68,7 +77,13 @@ struct IngestCommand: ExecutableCommand {
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
         let services = try Services()
-        let request = try IngestArguments(self).request()
+        var request = try IngestArguments(self).request()
+        if let output {
+            guard plan else {
+                throw KelterError(.usage, "There is no plan to write.", subject: "--output", fix: "Add --plan.")
+            }
+            request.planWriter = try PlanWriter(output)
+        }
         if let jobs, jobs < 1 {
             throw KelterError(.usage, "\(jobs) jobs are none.", subject: "--jobs", fix: "Give at least 1.")
         }

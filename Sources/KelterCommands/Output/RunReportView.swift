@@ -19,9 +19,7 @@ struct RunReportView {
                     ? "nothing found" : outcomes.map { "\(report.outcomes[$0]) \($0)" }.joined(separator: ", "))
         )
         if isPlan {
-            lines.append(
-                "  would embed \(report.chunks) chunks with \(report.plannedTokens ?? 0) tokens; nothing was stored"
-            )
+            lines += plan(report.estimate ?? PlanEstimate())
         } else {
             var stored = "\(report.chunks) chunks, \(report.embeddings) embeddings"
             if report.embeddingsEmpty > 0 { stored += " and \(report.embeddingsEmpty) empty ones" }
@@ -35,6 +33,18 @@ struct RunReportView {
         lines += problems("failed", report.failures) { [$0.externalID, $0.code, $0.detail] }
         lines += problems("skipped", report.skipped) { [$0.externalID, $0.code] }
         return lines.joined(separator: "\n")
+    }
+
+    private func plan(_ estimate: PlanEstimate) -> [String] {
+        var expected =
+            estimate.milliseconds.map { "about \(spoken(.milliseconds($0)))" }
+            ?? "no run to tell the time by"
+        if let price = estimate.price, price > 0 { expected += ", \(amount(price))" }
+        return [
+            "  \(report.chunks) chunks, of which \(estimate.inputs) would be sent: \(estimate.tokens) tokens in "
+                + "\(estimate.requests) requests",
+            "  \(expected); nothing was stored",
+        ]
     }
 
     /// What there is to say of an endpoint beyond the usual.

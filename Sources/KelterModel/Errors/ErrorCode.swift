@@ -61,6 +61,8 @@ extension ErrorCode {
     package static let fileChanged = Self("INGEST_FILE_CHANGED")
     package static let fileNameNotUTF8 = Self("INGEST_FILE_NAME_NOT_UTF8")
     package static let recordInvalid = Self("INGEST_RECORD_INVALID")
+    package static let planChanged = Self("PLAN_CHANGED")
+    package static let planInvalid = Self("PLAN_INVALID")
     package static let archiveInvalid = Self("ARCHIVE_INVALID")
     package static let archiveLimit = Self("ARCHIVE_LIMIT")
     package static let archiveEncrypted = Self("ARCHIVE_ENCRYPTED")

@@ -119,6 +119,15 @@ package final class EmbeddingSource: Sendable {
         return answer
     }
 
+    /// The texts that are not in the cache; the endpoint is not asked.
+    ///
+    /// - Throws: ``KelterError`` of the database.
+    func uncached(_ texts: [Text], tenant: Tenant) async throws(KelterError) -> [Text] {
+        guard usesCache, !texts.isEmpty, let space = try await knownSpace() else { return texts }
+        let found = try await lookups.vectors(texts.map(\.hash), in: space, tenant: tenant)
+        return texts.filter { found[$0.hash] == nil }
+    }
+
     /// Embeds a question and compares the endpoint's model with that of the space, which is not changed.
     ///
     /// - Parameters:

@@ -6,7 +6,7 @@ import KelterParsing
 ///
 /// The order is that of the names' bytes, so that two walks over the same tree find the same. A value: whoever holds it
 /// asks for the next entries, on a thread that may block.
-package struct FileTree: Sendable {
+package struct FileTree: InputWalk {
     /// The deepest common directory of the inputs; external identifiers are relative to it.
     package let root: String
     private let filter: GlobFilter

@@ -18,6 +18,7 @@ extension FoundEntry {
         switch self {
         case .file(let file):
             if case .file = file.location {} else { members.append(("at", file.location.json(root: root))) }
+            if let expected = file.expected { members.append(("expect", expected.json)) }
             if let sidecar = file.sidecar { members.append(("sidecar", sidecar.json(root: root))) }
         case .skipped(_, let reason):
             members.append(("skipped", .string(reason.rawValue)))
@@ -57,7 +58,12 @@ extension FoundEntry {
                 sidecar = ContentLocation(value, root: root)
                 if sidecar == nil { return nil }
             }
-            self = .file(FoundFile(location: location, relativePath: path, sidecar: sidecar))
+            var file = FoundFile(location: location, relativePath: path, sidecar: sidecar)
+            if let expected = json["expect"] {
+                file.expected = PlannedState(expected)
+                if file.expected == nil { return nil }
+            }
+            self = .file(file)
         }
     }
 }

@@ -10,6 +10,8 @@ package struct FoundFile: Equatable, Sendable {
     package let sidecar: ContentLocation?
     /// The document's own name: the last part of its path, or the name under which it was uploaded.
     package let name: String
+    /// What a plan has found out about it; `nil` without one.
+    package var expected: PlannedState?
 
     package init(location: ContentLocation, relativePath: String, sidecar: ContentLocation?, name: String? = nil) {
         self.location = location
@@ -30,6 +32,18 @@ package struct FoundFile: Equatable, Sendable {
 
     /// The path of the file that has to be opened.
     package var path: String { location.path }
+}
+
+/// What finds the inputs of a batch; a value that whoever holds it asks for the next ones, on a thread that may block.
+package protocol InputWalk: Sendable {
+    /// What the paths of the inputs are relative to.
+    var root: String { get }
+
+    /// The next entries; an empty array means that the walk is over.
+    ///
+    /// - Parameter count: How many at most.
+    /// - Returns: Between one entry and `count`, or none at the end.
+    mutating func next(_ count: Int) -> [FoundEntry]
 }
 
 /// What a walk over the inputs of a batch comes across.

@@ -36,6 +36,9 @@ struct RecordScanner: Sendable {
         }
     }
 
+    /// Leaves out the rest.
+    mutating func end() { isAtEnd = true }
+
     private mutating func scan(_ count: Int) throws(KelterError) -> [FoundEntry] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
@@ -98,20 +101,9 @@ extension RecordLine {
                 fix: "Split the record."
             )
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(path, errno) }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: length)
-        var filled = 0
-        while filled < length {
-            var rest = [UInt8](repeating: 0, count: length - filled)
-            let number = try readAt(descriptor, path, into: &rest, offset: offset + filled)
-            guard number > 0 else { throw changed(path) }
-            bytes.replaceSubrange(filled..<filled + number, with: rest[..<number])
-            filled += number
-        }
         let value: JSONValue
-        do {
+        let bytes = try bytes(of: path)
+        do throws(JSONReader.Failure) {
             value = try JSONReader.read(bytes)
         } catch {
             throw invalid("The record is not valid JSON: \(error).")
@@ -128,6 +120,25 @@ extension RecordLine {
             metadata = .object(inner)
         }
         return (Array(text.utf8), metadata)
+    }
+
+    /// The bytes of the line.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable`` or ``ErrorCode/fileChanged``.
+    func bytes(of path: String) throws(KelterError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable(path, errno) }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: length)
+        var filled = 0
+        while filled < length {
+            var rest = [UInt8](repeating: 0, count: length - filled)
+            let number = try readAt(descriptor, path, into: &rest, offset: offset + filled)
+            guard number > 0 else { throw changed(path) }
+            bytes.replaceSubrange(filled..<filled + number, with: rest[..<number])
+            filled += number
+        }
+        return bytes
     }
 
     private func invalid(_ message: String) -> KelterError {

@@ -45,6 +45,24 @@ struct ContentProducer: Sendable {
         }
     }
 
+    /// The texts of chunks for which there is neither a stored vector nor one in the cache.
+    ///
+    /// - Throws: ``KelterError`` of the database.
+    func missing(_ chunks: [Chunk], previous: [RowID]) async throws(KelterError) -> [EmbeddingSource.Text] {
+        var known: Set<ContentHash> = []
+        for document in previous {
+            known.formUnion(try await store.vectors(ofDocument: document, tenant: tenant).keys)
+        }
+        let texts = try chunks.map { (chunk) throws(KelterError) in
+            EmbeddingSource.Text(
+                text: chunk.embeddedText,
+                tokens: chunk.tokens,
+                hash: try SHA256.hash(chunk.embeddedText)
+            )
+        }
+        return try await source.uncached(texts.filter { !known.contains($0.hash) }, tenant: tenant)
+    }
+
     /// Gives every chunk its vector: a stored one for a text that did not change, a new one for the others.
     ///
     /// - Parameters:

@@ -33,6 +33,10 @@ package struct IngestRequest: Sendable {
     package var trustsStamps: Bool
     /// Only report what would be done.
     package var plan: Bool
+    /// Where a plan is written to.
+    package var planWriter: PlanWriter?
+    /// A plan to carry out, by its path; the inputs are its files then.
+    package var apply: String?
     /// The run to complete, or `nil` for a new one.
     package var resume: RowID?
     /// The dead letters to work on of the run to complete, and nothing else.
@@ -50,6 +54,7 @@ package struct IngestRequest: Sendable {
         maximumDeletedShare: Double = 0.1,
         trustsStamps: Bool = false,
         plan: Bool = false,
+        apply: String? = nil,
         resume: RowID? = nil,
         retry: DeadLetters? = nil,
         arguments: JSONValue = .object([])
@@ -63,6 +68,7 @@ package struct IngestRequest: Sendable {
         self.maximumDeletedShare = maximumDeletedShare
         self.trustsStamps = trustsStamps
         self.plan = plan
+        self.apply = apply
         self.resume = resume
         self.retry = retry
         self.arguments = arguments

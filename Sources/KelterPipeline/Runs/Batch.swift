@@ -15,6 +15,10 @@ actor Batch {
     let root: String
     private let inputs: any BatchInputs
     private let reader: PartReader
+    /// Where a plan is kept; `nil` when things are done.
+    private let plan: PlanBook?
+    /// How many scopes planned files have, and the outcomes so far.
+    private var planned: [String: (count: Int, outcomes: [CollectionID?: Outcome])] = [:]
     private let claims = ContentClaims()
     private let ledger: LedgerWriter
     /// What works on the items of each profile, by its name.
@@ -55,7 +59,8 @@ actor Batch {
         run: RowID,
         root: String,
         inputs: any BatchInputs,
-        progress: RunProgress
+        progress: RunProgress,
+        plan: PlanBook? = nil
     ) {
         self.ingestion = ingestion
         self.request = request
@@ -63,6 +68,7 @@ actor Batch {
         self.root = root
         self.inputs = inputs
         self.progress = progress
+        self.plan = plan
         reader = PartReader(ingestion: ingestion, request: request, root: root)
         ledger = LedgerWriter {
             [store = ingestion.stages.store, tenant = request.caller.tenant] (items) throws(KelterError) in
@@ -142,14 +148,14 @@ actor Batch {
                 let keys = indices.flatMap { items[$0].keys }
                 var verdicts = try await processor.store.probe(keys, tenant: request.caller.tenant)[...]
                 for index in indices {
-                    let count = items[index].scope.targets.count
-                    admitted[index] = Admitted(
-                        item: items[index],
-                        part: part.number,
-                        verdicts: Array(verdicts.prefix(count)),
-                        processor: processor
-                    )
-                    verdicts = verdicts.dropFirst(count)
+                    let item = items[index]
+                    let own = Array(verdicts.prefix(item.scope.targets.count))
+                    verdicts = verdicts.dropFirst(own.count)
+                    if let error = item.file.expected?.refusal(of: item, verdicts: own) {
+                        await account(item, .failed(error), in: part.number)
+                        continue
+                    }
+                    admitted[index] = Admitted(item: item, part: part.number, verdicts: own, processor: processor)
                 }
             } catch {
                 progress.end(with: error)
@@ -170,7 +176,7 @@ actor Batch {
             of: try await ingestion.catalog.stages(for: profile),
             tenant: request.caller.tenant,
             run: run,
-            isPlan: request.plan
+            plan: plan
         )
         processors[profile.name] = processor
         return processor
@@ -193,6 +199,7 @@ actor Batch {
                 let path = found.first?.file.relativePath ?? ""
                 let targets = found.reduce(0) { $0 + $1.scope.targets.count }
                 progress.update { $0.bytes += found.first?.content.size ?? 0 }
+                if request.planWriter != nil { planned[path] = (targets, [:]) }
                 // One pending entry becomes as many items.
                 open[part.number]?.pending += found.count - 1
                 if part.recorded[path] == targets {
@@ -288,12 +295,12 @@ actor Batch {
                 await record(zip(targets, results).filter { !$1.isRecorded }.map { RunItem(item, $0, $1.result) })
             }
             if isLost { open[part] = nil } else { await settle(part, items: targets.count) }
-        case .planned(let outcomes, let chunks, let tokens):
+        case .planned(let outcomes, let chunks):
             progress.update { figures in
                 for outcome in outcomes { figures.outcomes[outcome] += 1 }
                 figures.chunks += chunks
-                figures.plannedTokens += tokens
             }
+            write(item, zip(targets, outcomes))
             await settle(part, items: targets.count)
         case .skipped(let reason) where reason == .interrupted || reason == .runEnded:
             await leave(item, reason, in: part)
@@ -307,6 +314,21 @@ actor Batch {
         case .failed(let error):
             await end(targets, .failed, problem(item.externalID, error), bytes: bytes, at: item.place, in: part)
         }
+    }
+
+    /// Writes a planned file down when all of its scopes have their outcome.
+    private func write(_ item: IngestItem, _ outcomes: Zip2Sequence<[CollectionID?], [Outcome]>) {
+        guard let writer = request.planWriter, var state = planned[item.file.relativePath] else { return }
+        for (collection, outcome) in outcomes { state.outcomes.updateValue(outcome, forKey: collection) }
+        planned[item.file.relativePath] = state
+        guard state.outcomes.count == state.count else { return }
+        planned[item.file.relativePath] = nil
+        let expected = PlannedState(
+            hash: item.content.hash,
+            metadataHash: item.metadataHash,
+            outcomes: state.outcomes
+        )
+        do throws(KelterError) { try writer.add(item.file, expected, root: root) } catch { progress.end(with: error) }
     }
 
     /// Counts an item that is not done, which leaves its part to be taken up again.

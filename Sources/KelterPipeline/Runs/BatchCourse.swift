@@ -7,7 +7,7 @@ struct BatchCourse: Sendable {
     let ingestion: Ingestion
     let request: IngestRequest
     let run: RowID
-    let tree: FileTree
+    let walk: any InputWalk
     let progress: RunProgress
     /// For how long a part stays with a process that has fallen silent.
     let lease: Duration
@@ -35,7 +35,7 @@ struct BatchCourse: Sendable {
         let finding = Task {
             guard state != .found else { return }
             let finder = InputFinder(store: store, coordinator: claim, io: ingestion.io, progress: progress)
-            do throws(KelterError) { try await finder.find(tree, except: known) } catch { progress.end(with: error) }
+            do throws(KelterError) { try await finder.find(walk, except: known) } catch { progress.end(with: error) }
         }
         await withHeartbeat(batch, claim) {
             await withTaskCancellationHandler {
@@ -48,10 +48,10 @@ struct BatchCourse: Sendable {
             if request.sync, request.retry == nil, isWhole {
                 FailPoint.syncBegun.pass()
                 do throws(KelterError) {
-                    let deletion = SyncDeletion(ingestion: ingestion, request: request, root: tree.root)
+                    let deletion = SyncDeletion(ingestion: ingestion, request: request, root: walk.root)
                     try await deletion.delete(run: run)
                     if request.trustsStamps {
-                        try await store.pruneStamps(underRoot: tree.root, notIn: run, tenant: tenant)
+                        try await store.pruneStamps(underRoot: walk.root, notIn: run, tenant: tenant)
                     }
                     FailPoint.sourcesDeleted.pass()
                 } catch {
@@ -105,12 +105,12 @@ struct BatchCourse: Sendable {
             ingestion: ingestion,
             request: request,
             run: run,
-            root: tree.root,
+            root: walk.root,
             inputs: LeasedInputs(
                 store: store,
                 run: run,
                 tenant: tenant,
-                root: tree.root,
+                root: walk.root,
                 worker: ProcessName.current.description,
                 lease: lease,
                 coordinator: coordinator

@@ -34,23 +34,23 @@ let entriesPerPart = 256
 
 /// The inputs of a plan: found as they are asked for.
 actor PlannedInputs: BatchInputs {
-    private var tree: FileTree
+    private var walk: any InputWalk
     private let io: IOThreads
     private let progress: RunProgress
 
-    init(_ tree: FileTree, io: IOThreads, progress: RunProgress) {
-        self.tree = tree
+    init(_ walk: any InputWalk, io: IOThreads, progress: RunProgress) {
+        self.walk = walk
         self.io = io
         self.progress = progress
     }
 
     func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
-        let entries = await tree.entries(entriesPerPart, on: io)
+        let entries = await entries(of: walk, entriesPerPart, on: io)
         guard !entries.found.isEmpty else {
             progress.update { $0.isWalkFinished = true }
             return nil
         }
-        tree = entries.rest
+        walk = entries.rest
         return InputPart(lease: nil, entries: entries.found, recorded: [:])
     }
 }
@@ -128,13 +128,13 @@ struct InputFinder: Sendable {
     ///   - start: The walk.
     ///   - known: The paths that have been added before.
     /// - Throws: ``KelterError`` of the database, ``ErrorCode/interrupted`` among them.
-    func find(_ start: FileTree, except known: Set<String>) async throws(KelterError) {
-        var tree = start
+    func find(_ start: any InputWalk, except known: Set<String>) async throws(KelterError) {
+        var walk = start
         var pending: [FoundEntry] = []
         while true {
             guard !Task.isCancelled else { throw KelterError(.interrupted, "The walk was interrupted.") }
-            let entries = await tree.entries(entriesPerPart, on: io)
-            tree = entries.rest
+            let entries = await entries(of: walk, entriesPerPart, on: io)
+            walk = entries.rest
             pending += entries.found.filter { !known.contains($0.relativePath) }
             while pending.count >= entriesPerPart || entries.found.isEmpty && !pending.isEmpty {
                 let part = pending.prefix(entriesPerPart).map { $0.json(root: start.root) }
@@ -150,14 +150,15 @@ struct InputFinder: Sendable {
     }
 }
 
-extension FileTree {
-    /// The next entries, read on a thread that may block, and the rest of the walk.
-    fileprivate func entries(_ count: Int, on io: IOThreads) async -> (found: [FoundEntry], rest: FileTree) {
-        let current = self
-        return await io.run {
-            var tree = current
-            let found = tree.next(count)
-            return (found, tree)
-        }
+/// The next entries of a walk, found on a thread that may block, and the rest of it.
+private func entries(
+    of walk: any InputWalk,
+    _ count: Int,
+    on io: IOThreads
+) async -> (found: [FoundEntry], rest: any InputWalk) {
+    await io.run {
+        var walk = walk
+        let found = walk.next(count)
+        return (found, walk)
     }
 }

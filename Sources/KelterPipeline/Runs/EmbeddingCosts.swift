@@ -10,6 +10,8 @@ package struct EmbeddingCosts: Sendable, Equatable {
     package let inputs: Int
     /// The endpoint's own count; that of the profile's tokenizer where the endpoint tells none.
     package let tokens: Int
+    /// The tokens of the texts that were sent as the profile's tokenizer counts them.
+    package let tokensCounted: Int
     /// The price of the tokens; `nil` without a price in the profile.
     package let price: Double?
     /// Texts whose vectors came from the cache.
@@ -40,6 +42,7 @@ package struct EmbeddingCosts: Sendable, Equatable {
         requests = statistics.requests
         inputs = statistics.inputs
         tokens = statistics.promptTokens > 0 ? statistics.promptTokens : figures.tokensSent
+        tokensCounted = figures.tokensSent
         cacheHits = figures.cacheHits
         tokensSaved = figures.tokensSaved
         let perToken = stages.profile.pricePerMillionTokens.map { $0 / 1e6 }
@@ -61,6 +64,7 @@ package struct EmbeddingCosts: Sendable, Equatable {
         .object([
             ("profile", .string(profile)), ("tenant", .string(tenant)), ("model", .string(model)),
             ("requests", .int(requests)), ("inputs", .int(inputs)), ("tokens", .int(tokens)),
+            ("tokens_counted", .int(tokensCounted)),
             ("price", price.map { .double($0) } ?? .null), ("cache_hits", .int(cacheHits)),
             ("tokens_saved", .int(tokensSaved)), ("price_saved", priceSaved.map { .double($0) } ?? .null),
             ("retries", .int(retries)), ("throttles", .int(throttles)),

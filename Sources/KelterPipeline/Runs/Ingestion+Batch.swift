@@ -21,11 +21,14 @@ extension Ingestion {
     package func ingest(_ request: IngestRequest, progress: RunProgress) async throws(KelterError) -> IngestReport {
         let clock = ContinuousClock()
         let start = clock.now
-        let tree = try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
+        let walk: any InputWalk =
+            if let apply = request.apply { try PlanWalk(apply) } else {
+                try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
+            }
         if let name = request.profile {
             _ = try catalog.routing.profile(for: RouteKeys(tenant: request.caller.tenant), named: name)
         }
-        guard !request.plan else { return try await plan(request, tree, progress: progress, since: start) }
+        guard !request.plan else { return try await plan(request, walk, progress: progress, since: start) }
         let record = RunRecord(
             id: request.resume ?? newRowID(),
             caseID: request.caller.caseID.description,
@@ -44,7 +47,7 @@ extension Ingestion {
                 ingestion: self,
                 request: request,
                 run: record.id,
-                tree: tree,
+                walk: walk,
                 progress: progress,
                 lease: Self.lease
             )
@@ -72,34 +75,39 @@ extension Ingestion {
 
     private func plan(
         _ request: IngestRequest,
-        _ tree: FileTree,
+        _ walk: any InputWalk,
         progress: RunProgress,
         since start: ContinuousClock.Instant
     ) async throws(KelterError) -> IngestReport {
         let run = newRowID()
+        let book = PlanBook()
+        try request.planWriter?.begin(request.arguments, root: walk.root)
         let batch = Batch(
             ingestion: self,
             request: request,
             run: run,
-            root: tree.root,
-            inputs: PlannedInputs(tree, io: io, progress: progress),
-            progress: progress
+            root: walk.root,
+            inputs: PlannedInputs(walk, io: io, progress: progress),
+            progress: progress,
+            plan: book
         )
         await batch.work()
         var report = IngestReport(run: run, status: .succeeded)
         if request.sync, progress.snapshot.isWalkFinished, progress.snapshot.error == nil {
             do throws(KelterError) {
-                let deletion = SyncDeletion(ingestion: self, request: request, root: tree.root)
-                let count = try await deletion.planned(present: batch.present, unidentified: batch.unidentified)
-                progress.update { $0.outcomes[.deleted] += count }
+                let deletion = SyncDeletion(ingestion: self, request: request, root: walk.root)
+                let names = try await deletion.planned(present: batch.present, unidentified: batch.unidentified)
+                for name in names { try request.planWriter?.add(deleted: name) }
+                progress.update { $0.outcomes[.deleted] += names.count }
             } catch {
                 progress.end(with: error)
             }
         }
         report.take(progress.snapshot)
         report.isBalanced = report.found == report.outcomes.accounted
-        report.plannedTokens = progress.snapshot.plannedTokens
         report.duration = ContinuousClock.now - start
+        report.estimate = try await estimate(book, scanned: report.duration, tenant: request.caller.tenant)
+        if report.error == nil, report.status != .interrupted { try request.planWriter?.finish() }
         return report
     }
 }

@@ -88,7 +88,7 @@ package final class Ingestion: Sendable {
     }
 
     /// What works on the items of one profile in a run.
-    func processor(of stages: Stages, tenant: Tenant, run: RowID, isPlan: Bool = false) -> ItemProcessor {
+    func processor(of stages: Stages, tenant: Tenant, run: RowID, plan: PlanBook? = nil) -> ItemProcessor {
         ItemProcessor(
             producer: ContentProducer(
                 tenant: tenant,
@@ -104,7 +104,7 @@ package final class Ingestion: Sendable {
             store: stages.store,
             tenant: tenant,
             profile: stages.profile,
-            isPlan: isPlan,
+            plan: plan,
             memory: memory,
             times: stageTimes,
             now: millisecondsSince1970

@@ -9,7 +9,7 @@ enum ItemResult: Sendable {
     case skipped(SkipReason)
     case failed(KelterError)
     /// Parsed and chunked, not embedded: what a plan shows.
-    case planned([Outcome], chunks: Int, tokens: Int)
+    case planned([Outcome], chunks: Int)
 }
 
 /// What became of one item in one scope.
@@ -28,7 +28,8 @@ struct ItemProcessor: Sendable {
     let store: Store
     let tenant: Tenant
     let profile: EmbeddingProfile
-    let isPlan: Bool
+    /// Where a plan is kept; `nil` when things are done.
+    let plan: PlanBook?
     /// Bytes of documents between reading and writing.
     let memory: Budget
     let times: StageTimes
@@ -106,14 +107,23 @@ struct ItemProcessor: Sendable {
         _ course: inout Course
     ) async throws(KelterError) -> ItemResult? {
         guard course.pending.contains(where: { verdicts[$0].needsContent }) else {
-            if isPlan { return .planned(verdicts.map(\.outcome), chunks: 0, tokens: 0) }
+            if plan != nil { return .planned(verdicts.map(\.outcome), chunks: 0) }
             try await write(item, content: nil, verdicts, &course)
             return nil
+        }
+        var planned = verdicts.map(\.outcome)
+        if let plan {
+            // A copy of what the plan has already would be a duplicate.
+            let new = course.pending.filter { verdicts[$0].needsContent }
+            let contents = new.map { ContentClaims.Key(collection: item.keys[$0].collection, hash: item.keys[$0].hash) }
+            let repeated = zip(new, plan.claim(contents)).filter(\.1).map(\.0)
+            for index in repeated { planned[index] = .duplicate }
+            if repeated.count == new.count { return .planned(planned, chunks: 0) }
         }
         var next = course
         let result: Result<ItemResult?, KelterError> = await memory.with(item.content.size * Self.memoryPerByte) {
             do throws(KelterError) {
-                return .success(try await press(item, verdicts, &next))
+                return .success(try await press(item, verdicts, planned, &next))
             } catch {
                 return .failure(error)
             }
@@ -125,6 +135,7 @@ struct ItemProcessor: Sendable {
     private func press(
         _ item: IngestItem,
         _ verdicts: [GuardVerdict],
+        _ planned: [Outcome],
         _ course: inout Course
     ) async throws(KelterError) -> ItemResult? {
         let prepared = try await times.measure(.parse) { () async throws(KelterError) in
@@ -132,11 +143,11 @@ struct ItemProcessor: Sendable {
         }
         FailPoint.itemChunked.pass()
         guard !prepared.chunks.isEmpty else { return .skipped(.noText) }
-        if isPlan {
-            let tokens = prepared.chunks.reduce(0) { $0 + $1.tokens }
-            return .planned(verdicts.map(\.outcome), chunks: prepared.chunks.count, tokens: tokens)
-        }
         let previous = verdicts.compactMap(\.previousDocument)
+        if let plan {
+            plan.add(try await producer.missing(prepared.chunks, previous: previous), profile: profile.name)
+            return .planned(planned, chunks: prepared.chunks.count)
+        }
         let content = try await times.measure(.embed) { () async throws(KelterError) in
             try await producer.embed(prepared, of: item, previous: previous)
         }

@@ -14,7 +14,6 @@ package final class RunProgress: Sendable {
         package var embeddingsEmpty = 0
         package var cacheHits = 0
         package var bytes = 0
-        package var plannedTokens = 0
         /// Whether all inputs have been found.
         package var isWalkFinished = false
         package var failures: [ItemProblem] = []

@@ -42,8 +42,8 @@ package struct IngestReport: Sendable {
     package var skipped: [ItemProblem] = []
     /// Why the run ended early, if it did.
     package var error: KelterError?
-    /// Tokens of all chunks of a plan.
-    package var plannedTokens: Int?
+    /// What a plan expects of a run.
+    package var estimate: PlanEstimate?
     /// What the embedding endpoint was asked for, by profile.
     package var costs: [EmbeddingCosts] = []
 
@@ -79,7 +79,9 @@ package struct IngestReport: Sendable {
             ),
         ]
         members.append(("endpoint", .array(costs.map(\.json))))
-        if let plannedTokens { members.append(("planned_tokens", .int(plannedTokens))) }
+        if let estimate {
+            members += [("planned_tokens", .int(estimate.tokens)), ("estimate", estimate.json)]
+        }
         if let error { members.append(("error", error.json)) }
         return .object(members)
     }

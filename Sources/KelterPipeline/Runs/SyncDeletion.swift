@@ -17,6 +17,8 @@ struct SyncDeletion: Sendable {
         let tenant = request.caller.tenant
         var known = 0
         var missing: [(store: Store, sources: [MissingSource])] = []
+        // Of a plan, what it names and nothing else.
+        let planned = try request.apply.map { (path) throws(KelterError) in try PlanWalk(path).deletions() }
         for stages in try await ingestion.catalog.allSpaces() {
             let found = try await stages.store.missingSources(
                 underRoot: root,
@@ -25,7 +27,7 @@ struct SyncDeletion: Sendable {
                 tenant: tenant
             )
             known += found.known
-            missing.append((stages.store, found.missing))
+            missing.append((stages.store, found.missing.filter { planned?.contains($0.name) != false }))
         }
         let count = missing.reduce(0) { $0 + $1.sources.count }
         guard count > 0 else { return }
@@ -45,26 +47,30 @@ struct SyncDeletion: Sendable {
         }
     }
 
-    /// How many sources a plan would delete.
+    /// The sources that a plan would delete.
     ///
     /// - Parameters:
     ///   - present: What the plan has found, by vector space.
     ///   - unidentified: How many files could not be identified.
-    /// - Returns: The number, without those that move to another space.
+    /// - Returns: Their names, without those that move to another space.
     /// - Throws: ``KelterError`` as ``delete(run:)``.
-    func planned(present: [String: Set<SourceName>], unidentified: Int) async throws(KelterError) -> Int {
-        var (known, missing, moved) = (0, 0, 0)
+    func planned(
+        present: [String: Set<SourceName>],
+        unidentified: Int
+    ) async throws(KelterError) -> [SourceName] {
+        var (known, missing) = (0, 0)
+        var names: [SourceName] = []
         for stages in try await ingestion.catalog.allSpaces() {
             let sources = try await stages.store.sources(underRoot: root, tenant: request.caller.tenant)
             known += sources.count
             for source in sources where present[stages.profile.vectorSpace]?.contains(source) != true {
                 missing += 1
-                if present.values.contains(where: { $0.contains(source) }) { moved += 1 }
+                if !present.values.contains(where: { $0.contains(source) }) { names.append(source) }
             }
         }
-        guard missing > 0 else { return 0 }
+        guard missing > 0 else { return [] }
         try check(missing: missing, known: known, unidentified: unidentified)
-        return missing - moved
+        return names
     }
 
     private func check(missing: Int, known: Int, unidentified: Int) throws(KelterError) {

@@ -57,6 +57,30 @@ extension Store {
             + String(hash.value, radix: 16)
     }
 
+    /// How many tokens a second the last batches of a tenant brought into the database, from their beginning to their end.
+    ///
+    /// - Returns: The rate of the last five that sent at least fifty texts; `nil` when there is none.
+    /// - Throws: ``KelterError`` of the database.
+    package func tokensPerSecond(tenant: Tenant) async throws(KelterError) -> Double? {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.query(
+                """
+                SELECT (sum(tokens) * 1000 / nullif(sum(milliseconds), 0))::float8
+                FROM (
+                    SELECT (totals ->> 'duration_ms')::numeric AS milliseconds,
+                        (SELECT sum(coalesce(e ->> 'tokens_counted', e ->> 'tokens')::numeric) FROM jsonb_array_elements(totals -> 'endpoint') e) AS tokens
+                    FROM \(schema).runs
+                    WHERE tenant_id = $1 AND kind = 'ingest' AND status IN ('succeeded', 'partial')
+                        AND (totals ->> 'embedding_inputs')::numeric >= 50
+                    ORDER BY finished_at DESC LIMIT 5
+                ) r WHERE tokens > 0
+                """,
+                [.uuid(tenant.rowID)]
+            ).double(0, 0)
+        }
+    }
+
     /// Closes a run with its totals.
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/runNotFound`` when the tenant has no such run.
