@@ -231,7 +231,8 @@ struct Services: Sendable {
             embeddings: client,
             store: store,
             profile: profile,
-            usesCache: settings.embedding.usesCache
+            usesCache: settings.embedding.usesCache,
+            nearDuplicates: settings.nearDuplicates
         )
     }
 

@@ -43,6 +43,8 @@ package struct Settings: Sendable {
     package let routing: Routing
     /// `EMBEDDINGS_REQUESTS_IN_FLIGHT`, `EMBEDDINGS_OUTAGE_PATIENCE_SECONDS`, `EMBEDDINGS_CACHE…`.
     package let embedding: EmbeddingSettings
+    /// What happens to documents that are nearly the same as others.
+    package let nearDuplicates: NearDuplicatePolicy
     /// `RAG_INDEX_KIND`, `RAG_HNSW_…`, `RAG_IVF_…`.
     package let index: IndexSettings
     /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
@@ -122,9 +124,23 @@ extension Settings {
             minimumSimilarity: try reader.number("RAG_MIN_SIM", builtIn: 0.15, in: 0...1),
             trigramLimit: try reader.number("RAG_TRGM_LIMIT", builtIn: 0.1, in: 0...1)
         )
+        nearDuplicates = try Self.nearDuplicates(&reader)
         service = try ServiceSettings(&reader)
         explained = reader.explained
         try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
+    }
+
+    private static func nearDuplicates(_ reader: inout SettingsReader) throws(KelterError) -> NearDuplicatePolicy {
+        let name = "RAG_NEAR_DUPLICATE_STRATEGY"
+        let text = lowercasedASCII(reader.text(name, builtIn: "report") ?? "")
+        guard let strategy = NearDuplicatePolicy.Strategy(rawValue: text) else {
+            let allowed = NearDuplicatePolicy.Strategy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.invalid(name, allowed: "one of " + allowed)
+        }
+        return NearDuplicatePolicy(
+            strategy,
+            threshold: try reader.number("RAG_NEAR_DUPLICATE_THRESHOLD", builtIn: 0.97, in: 0.5...1)
+        )
     }
 
     private static func baseURL(_ reader: inout SettingsReader) throws(KelterError) -> String? {

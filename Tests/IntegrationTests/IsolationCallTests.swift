@@ -161,6 +161,18 @@ struct IsolationCallTests {
             #expect(try await store.unidentifiedItems(ofRun: batch, tenant: us) == 0)
             #expect(try await store.totals(ofRun: theirs.run, tenant: us).outcomes.accounted == 0)
             #expect(try await store.stamps(of: [IsolationRows.secretName], root: "secret", tenant: us).isEmpty)
+            let signature = try #require(ShingleReader.signature(of: Array(IsolationRows.nearText.utf8)))
+            #expect(try await store.nearDuplicate(of: signature, in: nil, threshold: 0.5, tenant: us) == nil)
+            // Nor does what is written find it, or become its source.
+            var like = Fixture.item("like", "like")
+            like.near = NearDuplicateWrite(signature: signature, reportsFrom: 0.5)
+            let written = try await store.write([like], run: nil, tenant: us)
+            #expect(written.map(\.outcome) == [.inserted] && written[0].nearDuplicate == nil)
+            for document in theirs.documents {
+                var taken = Fixture.item("taken", "taken", hasContent: false)
+                taken.nearDuplicateOf = NearDuplicate(document: document, externalID: "x", similarity: 1)
+                #expect(try await store.write([taken], run: nil, tenant: us)[0].needsContent)
+            }
             try await store.pruneStamps(underRoot: "secret", notIn: batch, tenant: us)
             let gone = try await store.missingSources(underRoot: "secret", run: batch, space: "rag", tenant: us)
             #expect(gone.known == 0 && gone.missing.isEmpty)

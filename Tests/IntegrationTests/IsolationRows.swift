@@ -50,6 +50,9 @@ struct IsolationRows: Sendable {
             items.append(Fixture.item(secretName, secretBytes, in: IsolationWorld.secretCollection, root: "secret"))
             items.append(Fixture.item(secretName, secretBytes, root: "secret"))
         }
+        let text = isVictim ? Self.nearText : "Ein anderer Text der Angreifer, über etwas anderes."
+        let signature = try #require(ShingleReader.signature(of: Array(text.utf8)))
+        for index in items.indices { items[index].near = NearDuplicateWrite(signature: signature, reportsFrom: nil) }
         let written = try await store.write(items, run: run, tenant: tenant)
         let documents = Array(Set(written.compactMap(\.document)))
         try await store.finishRun(run, status: .succeeded, totals: .object([]), tenant: tenant)
@@ -90,6 +93,9 @@ struct IsolationRows: Sendable {
             open: open
         )
     }
+
+    /// The text that the victim's documents are nearly the same as.
+    static let nearText = "Der geheime Bericht der Leitung über den Umbau der Halle sieben im nächsten Jahr."
 
     /// A batch of two parts, one of which is being worked on.
     private static func batch(_ store: Store, _ tenant: Tenant, isVictim: Bool) async throws -> (RowID, PartLease) {

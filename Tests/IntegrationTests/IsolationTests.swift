@@ -17,7 +17,7 @@ struct IsolationTests {
             let reader = try world.database.roleStore(.reader, schema: schema)
             let known = [
                 "collections", "documents", "sources", "chunks", "embeddings", "runs", "run_parts", "run_items",
-                "file_stamps", "uploads",
+                "near_bands", "file_stamps", "uploads",
             ]
             let expected = (known + ["idempotency_keys", "audit_log", "embedding_cache"]).map { "\(schema).\($0)" }
             let names = Set(world.tables.map(\.name))

@@ -17,6 +17,7 @@ struct IsolationUpgradeTests {
         ALTER TABLE rag.embeddings DROP CONSTRAINT embeddings_chunk_fk,
             ADD FOREIGN KEY (chunk_id) REFERENCES rag.chunks (id) ON DELETE CASCADE;
         ALTER TABLE rag.run_parts DROP CONSTRAINT run_parts_run_fk;
+        ALTER TABLE rag.near_bands DROP CONSTRAINT near_bands_document_fk;
         ALTER TABLE rag.runs DROP COLUMN found_at;
         ALTER TABLE rag.run_items DROP CONSTRAINT run_items_run_fk, DROP CONSTRAINT run_items_key,
             DROP COLUMN path, DROP COLUMN part, DROP COLUMN attempts, DROP COLUMN space,

@@ -56,10 +56,10 @@ private final class Shared<Value: Sendable>: Sendable {
         let claims = ContentClaims()
         let hash = try #require(ContentHash(bytes: [UInt8](repeating: 7, count: 32)))
         let other = try #require(ContentHash(bytes: [UInt8](repeating: 8, count: 32)))
-        let key = ContentClaims.Key(collection: nil, hash: hash)
+        let key = ContentKey(collection: nil, hash: hash)
         let order = Shared<[Int]>([])
         let tickets = (0..<50).map { _ in claims.enqueue([key]) }
-        let free = claims.enqueue([ContentClaims.Key(collection: nil, hash: other)])
+        let free = claims.enqueue([ContentKey(collection: nil, hash: other)])
         #expect(await free.wait() == false)
         claims.release(free)
         await withTaskGroup(of: Void.self) { group in

@@ -32,6 +32,7 @@ struct RunReportView {
         }
         lines += problems("failed", report.failures) { [$0.externalID, $0.code, $0.detail] }
         lines += problems("skipped", report.skipped) { [$0.externalID, $0.code] }
+        lines += problems("near duplicates", report.nearDuplicates) { [$0.externalID, $0.detail] }
         return lines.joined(separator: "\n")
     }
 

@@ -63,6 +63,7 @@ extension ErrorCode {
     package static let recordInvalid = Self("INGEST_RECORD_INVALID")
     package static let planChanged = Self("PLAN_CHANGED")
     package static let planInvalid = Self("PLAN_INVALID")
+    package static let nearDuplicate = Self("NEAR_DUPLICATE")
     package static let archiveInvalid = Self("ARCHIVE_INVALID")
     package static let archiveLimit = Self("ARCHIVE_LIMIT")
     package static let archiveEncrypted = Self("ARCHIVE_ENCRYPTED")

@@ -5,12 +5,16 @@ import Synchronization
 ///
 /// Two copies of a file that are found in one batch must cost one embedding, and which of them becomes the document
 /// must not depend on timing: the one found first goes first, the other sees its row and ends as a duplicate.
-final class ContentClaims: Sendable {
-    struct Key: Hashable {
-        let collection: CollectionID?
-        let hash: ContentHash
-    }
+typealias ContentClaims = Claims<ContentKey>
 
+/// Content in a scope.
+struct ContentKey: Hashable, Sendable {
+    let collection: CollectionID?
+    let hash: ContentHash
+}
+
+/// Puts those who claim the same keys one behind the other.
+final class Claims<Key: Hashable & Sendable>: Sendable {
     /// The place of one item in the queues of its keys.
     final class Ticket: Sendable {
         fileprivate let keys: [Key]

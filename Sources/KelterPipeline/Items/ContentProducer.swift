@@ -10,6 +10,8 @@ struct PreparedContent: Sendable {
     var title: String?
     var language: String?
     var mediaType: String
+    /// By what near duplicates are found.
+    var signature: NearDuplicateSignature?
     /// Chunks whose vectors were already stored for the same text.
     var reused = 0
 }
@@ -25,6 +27,8 @@ struct ContentProducer: Sendable {
     let io: IOThreads
     /// How many documents are parsed at a time.
     let jobs: Budget
+    /// Whether texts get a signature, by which near duplicates are found.
+    let signs: Bool
 
     /// Parses and chunks an item.
     ///
@@ -35,12 +39,13 @@ struct ContentProducer: Sendable {
             let result = try parser.parse(bytes, name: item.file.name, mediaType: item.sidecar.mediaType)
             let document = result.document
             let title = item.sidecar.title ?? document.title
-            let content = PreparedContent(
+            var content = PreparedContent(
                 chunks: [],
                 title: title,
                 language: item.sidecar.language ?? document.language,
                 mediaType: result.mediaType
             )
+            if signs { content.signature = ShingleReader.signature(of: document.text) }
             return (content, try chunker.chunks(of: document, title: title))
         }
     }

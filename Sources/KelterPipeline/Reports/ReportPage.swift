@@ -39,6 +39,7 @@ package struct ReportPage {
         <p>\(HTMLText.escaped(context.started)), \(HTMLText.duration(milliseconds: Int(report.duration.milliseconds)));
         <code>\(HTMLText.escaped(context.command))</code></p>
         \(error)\(outcomes)\(figures)\(timeline)\(problems("Failures", report.failures))\(problems("Skipped", report.skipped))
+        \(problems("Near duplicates", report.nearDuplicates))
         </body></html>
 
         """

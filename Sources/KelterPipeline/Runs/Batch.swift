@@ -87,7 +87,7 @@ actor Batch {
             while !mustStop {
                 guard let part = await next() else { break }
                 for admitted in await admit(part) {
-                    let keys = admitted.item.keys.map { ContentClaims.Key(collection: $0.collection, hash: $0.hash) }
+                    let keys = admitted.item.keys.map { ContentKey(collection: $0.collection, hash: $0.hash) }
                     let ticket = claims.enqueue(keys)
                     if inFlight >= Self.itemsInFlight {
                         await group.next()

@@ -207,13 +207,23 @@ struct BatchCourse: Sendable {
         report.costs = await ingestion.costs(tenant: tenant)
         report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
         report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
-        for item in try await store.items(ofRun: run, outcomes: [.failed, .skipped], tenant: tenant) {
+        let items = try await store.items(
+            ofRun: run,
+            outcomes: [.failed, .skipped],
+            orCode: .nearDuplicate,
+            tenant: tenant
+        )
+        for item in items {
             let problem = ItemProblem(
                 externalID: item.externalID,
                 code: item.code?.rawValue ?? "",
                 detail: item.detail ?? ""
             )
-            if item.outcome == .failed { report.failures.append(problem) } else { report.skipped.append(problem) }
+            switch item.outcome {
+            case .failed: report.failures.append(problem)
+            case .skipped: report.skipped.append(problem)
+            default: report.nearDuplicates.append(problem)
+            }
         }
         report.skipped += undone
         return report

@@ -17,6 +17,7 @@ package final class Ingestion: Sendable {
         package let store: Store
         package let profile: EmbeddingProfile
         private let usesCache: Bool
+        package let nearDuplicates: NearDuplicatePolicy
 
         /// The client of the profile's model.
         package var embeddings: EmbeddingClient { source.client }
@@ -27,13 +28,15 @@ package final class Ingestion: Sendable {
             embeddings: EmbeddingClient,
             store: Store,
             profile: EmbeddingProfile,
-            usesCache: Bool = true
+            usesCache: Bool = true,
+            nearDuplicates: NearDuplicatePolicy = NearDuplicatePolicy()
         ) {
             self.parser = parser
             self.chunker = chunker
             self.store = store
             self.profile = profile
             self.usesCache = usesCache
+            self.nearDuplicates = nearDuplicates
             source = EmbeddingSource(client: embeddings, store: store, profile: profile, usesCache: usesCache)
         }
 
@@ -45,7 +48,8 @@ package final class Ingestion: Sendable {
                 embeddings: client,
                 store: store,
                 profile: profile,
-                usesCache: usesCache
+                usesCache: usesCache,
+                nearDuplicates: nearDuplicates
             )
         }
     }
@@ -63,6 +67,7 @@ package final class Ingestion: Sendable {
     let jobs: Int
     let memory = Budget(total: memoryBudget)
     private let parsing: Budget
+    private let nearClaims = NearClaims()
     /// How long documents spent in each stage.
     package let stageTimes = StageTimes()
 
@@ -98,13 +103,16 @@ package final class Ingestion: Sendable {
                 source: stages.source,
                 store: stages.store,
                 io: io,
-                jobs: parsing
+                jobs: parsing,
+                signs: stages.nearDuplicates.strategy != .off
             ),
             writer: StoreWriter(store: stages.store, tenant: tenant, run: run),
             store: stages.store,
             tenant: tenant,
             profile: stages.profile,
             plan: plan,
+            nearDuplicates: stages.nearDuplicates,
+            nearClaims: nearClaims,
             memory: memory,
             times: stageTimes,
             now: millisecondsSince1970

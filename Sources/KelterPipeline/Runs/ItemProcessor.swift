@@ -30,6 +30,8 @@ struct ItemProcessor: Sendable {
     let profile: EmbeddingProfile
     /// Where a plan is kept; `nil` when things are done.
     let plan: PlanBook?
+    let nearDuplicates: NearDuplicatePolicy
+    let nearClaims: NearClaims
     /// Bytes of documents between reading and writing.
     let memory: Budget
     let times: StageTimes
@@ -115,7 +117,7 @@ struct ItemProcessor: Sendable {
         if let plan {
             // A copy of what the plan has already would be a duplicate.
             let new = course.pending.filter { verdicts[$0].needsContent }
-            let contents = new.map { ContentClaims.Key(collection: item.keys[$0].collection, hash: item.keys[$0].hash) }
+            let contents = new.map { ContentKey(collection: item.keys[$0].collection, hash: item.keys[$0].hash) }
             let repeated = zip(new, plan.claim(contents)).filter(\.1).map(\.0)
             for index in repeated { planned[index] = .duplicate }
             if repeated.count == new.count { return .planned(planned, chunks: 0) }
@@ -148,33 +150,81 @@ struct ItemProcessor: Sendable {
             plan.add(try await producer.missing(prepared.chunks, previous: previous), profile: profile.name)
             return .planned(planned, chunks: prepared.chunks.count)
         }
+        let targets = course.pending.filter { verdicts[$0].needsContent }
+        let ticket = claim(prepared.content.signature, item, targets)
+        defer { ticket.map(nearClaims.release) }
+        _ = await ticket?.wait()
+        let near = try await found(prepared.content.signature, item, targets, isWanted: ticket != nil)
+        guard nearDuplicates.strategy != .skip || near.count < targets.count else {
+            try await write(item, content: prepared.content, verdicts, near: near, &course)
+            return nil
+        }
         let content = try await times.measure(.embed) { () async throws(KelterError) in
             try await producer.embed(prepared, of: item, previous: previous)
         }
         course.reused = content.reused
-        try await write(item, content: content, verdicts, &course)
+        try await write(item, content: content, verdicts, near: near, &course)
         return nil
+    }
+
+    /// Puts an item behind those of this process that may turn out to be nearly the same and are not stored yet.
+    private func claim(
+        _ signature: NearDuplicateSignature?,
+        _ item: IngestItem,
+        _ targets: [Int]
+    ) -> NearClaims.Ticket? {
+        guard nearDuplicates.strategy == .skip || nearDuplicates.strategy == .replace, let signature else { return nil }
+        let keys = targets.flatMap { target in
+            signature.bands.map { NearKey(collection: item.scope.targets[target], band: $0) }
+        }
+        return nearClaims.enqueue(Array(Set(keys)))
+    }
+
+    /// The stored documents that an item is nearly the same as, by the place of their scopes.
+    private func found(
+        _ signature: NearDuplicateSignature?,
+        _ item: IngestItem,
+        _ targets: [Int],
+        isWanted: Bool
+    ) async throws(KelterError) -> [Int: NearDuplicate] {
+        var near: [Int: NearDuplicate] = [:]
+        guard isWanted, let signature else { return near }
+        for target in targets {
+            near[target] = try await store.nearDuplicate(
+                of: signature,
+                in: item.scope.targets[target],
+                threshold: nearDuplicates.threshold,
+                tenant: tenant
+            )
+        }
+        return near
     }
 
     private func write(
         _ item: IngestItem,
         content: PreparedContent?,
         _ verdicts: [GuardVerdict],
+        near: [Int: NearDuplicate] = [:],
         _ course: inout Course
     ) async throws(KelterError) {
         let keys = item.keys
         let pending = course.pending
         let attributes = attributes(of: item, content: content)
+        let reportsFrom = nearDuplicates.strategy == .report ? nearDuplicates.threshold : nil
         let writes = pending.map { index in
-            DocumentWrite(
+            let isSkipped = nearDuplicates.strategy == .skip && near[index] != nil
+            var write = DocumentWrite(
                 newDocumentID: item.newDocumentID(index) ?? .version7(milliseconds: now()),
                 key: keys[index],
                 attributes: attributes,
                 bytes: item.content.size,
                 root: item.root,
                 place: item.place,
-                content: verdicts[index].needsContent ? content?.chunks : nil
+                content: verdicts[index].needsContent && !isSkipped ? content?.chunks : nil
             )
+            write.near = content?.signature.map { NearDuplicateWrite(signature: $0, reportsFrom: reportsFrom) }
+            write.nearDuplicateOf = near[index]
+            return write
         }
         let results = try await times.measure(.store) { () async throws(KelterError) in try await writer.write(writes) }
         for (index, result) in zip(pending, results) { course.finish(index, result) }
@@ -262,3 +312,11 @@ extension RunItem {
         )
     }
 }
+
+/// A band of a signature in a scope.
+struct NearKey: Hashable, Sendable {
+    let collection: CollectionID?
+    let band: Int
+}
+
+typealias NearClaims = Claims<NearKey>

@@ -11,7 +11,7 @@ final class PlanBook: Sendable {
     }
 
     private struct State {
-        var contents: Set<ContentClaims.Key> = []
+        var contents: Set<ContentKey> = []
         var texts: [String: Set<ContentHash>] = [:]
         var figures: [String: Figures] = [:]
     }
@@ -24,7 +24,7 @@ final class PlanBook: Sendable {
     /// Takes note of contents that would be stored.
     ///
     /// - Returns: For each whether the plan has it already, so that it would be a duplicate.
-    func claim(_ keys: [ContentClaims.Key]) -> [Bool] {
+    func claim(_ keys: [ContentKey]) -> [Bool] {
         state.withLock { state in keys.map { !state.contents.insert($0).inserted } }
     }
 

@@ -40,6 +40,8 @@ package struct IngestReport: Sendable {
     package var duration = Duration.zero
     package var failures: [ItemProblem] = []
     package var skipped: [ItemProblem] = []
+    /// Documents that are nearly the same as others.
+    package var nearDuplicates: [ItemProblem] = []
     /// Why the run ended early, if it did.
     package var error: KelterError?
     /// What a plan expects of a run.
@@ -78,6 +80,7 @@ package struct IngestReport: Sendable {
                 )
             ),
         ]
+        members.append(("near_duplicates", .array(nearDuplicates.map(\.json))))
         members.append(("endpoint", .array(costs.map(\.json))))
         if let estimate {
             members += [("planned_tokens", .int(estimate.tokens)), ("estimate", estimate.json)]

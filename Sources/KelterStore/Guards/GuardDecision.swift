@@ -15,6 +15,8 @@ enum GuardDecision: Sendable, Equatable {
     case replaced(RowID, purging: RowID?)
     /// Other sources keep the document as it is; the item becomes a new one.
     case split(from: RowID, purging: RowID?)
+    /// The item becomes a source of a document that is nearly the same, and gives it its content and name.
+    case merged(into: RowID, leaving: RowID?)
     case inserted
 
     /// The decision as it is told to the caller.
@@ -24,7 +26,7 @@ enum GuardDecision: Sendable, Equatable {
         case .updated(let id), .revived(let id, _): .updated(document: id)
         case .linked(let id): .duplicate(of: id, linked: true)
         case .duplicate(let id, _): .duplicate(of: id, linked: false)
-        case .replaced(let id, _), .split(let id, _): .replaced(document: id)
+        case .replaced(let id, _), .split(let id, _), .merged(let id, _): .replaced(document: id)
         case .inserted: .new
         }
     }
@@ -35,7 +37,7 @@ enum GuardDecision: Sendable, Equatable {
         case .unchanged: .unchanged
         case .updated, .revived: .updated
         case .linked, .duplicate: .duplicate
-        case .replaced, .split: .replaced
+        case .replaced, .split, .merged: .replaced
         case .inserted: .inserted
         }
     }

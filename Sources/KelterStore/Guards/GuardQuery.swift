@@ -50,12 +50,14 @@ enum GuardQuery {
     /// Parameters: $1 document identifiers, $2 the names of the keys, $3 how many sources at most.
     private static func state(_ schema: SQLIdentifier) -> String {
         """
-        SELECT d.id, d.collection_id, d.external_id, d.hash, d.metadata_hash, d.deleted_at IS NOT NULL, s.external_id
+        SELECT d.id, d.collection_id, d.external_id, d.hash, d.metadata_hash, d.deleted_at IS NOT NULL, s.external_id,
+            s.content_hash
         FROM \(schema).documents d
         LEFT JOIN LATERAL (
-            (SELECT external_id FROM \(schema).sources WHERE document_id = d.id ORDER BY external_id LIMIT $3)
+            (SELECT external_id, content_hash FROM \(schema).sources WHERE document_id = d.id ORDER BY external_id
+             LIMIT $3)
             UNION
-            SELECT external_id FROM \(schema).sources WHERE document_id = d.id AND external_id = ANY ($2)
+            SELECT external_id, content_hash FROM \(schema).sources WHERE document_id = d.id AND external_id = ANY ($2)
         ) s ON true
         WHERE d.id = ANY ($1)
         """
@@ -66,12 +68,14 @@ enum GuardQuery {
         _ connection: isolated Connection,
         schema: SQLIdentifier,
         keys: [GuardKey],
+        documents: [RowID] = [],
         tenant: Tenant
     ) throws(DatabaseFailure) -> GuardState {
         try lockedState(
             connection,
             schema: schema,
             parameters: parameters(keys, tenant: tenant),
+            documents: documents,
             names: keys.map(\.externalID)
         )
     }
@@ -98,11 +102,16 @@ enum GuardQuery {
         _ connection: isolated Connection,
         schema: SQLIdentifier,
         parameters: [Parameter],
+        documents: [RowID] = [],
         names: [String]
     ) throws(DatabaseFailure) -> GuardState {
         let rows = try connection.query(
-            "SELECT id FROM \(schema).documents WHERE id IN (\(candidates(schema))) ORDER BY id FOR UPDATE",
-            parameters
+            """
+            SELECT id FROM \(schema).documents
+            WHERE id IN (\(candidates(schema)) UNION SELECT unnest($7::uuid[])) AND tenant_id = $1
+            ORDER BY id FOR UPDATE
+            """,
+            parameters + [.uuids(documents)]
         )
         let documents = (0..<rows.count).compactMap { rows.uuid($0, 0) }
         return try readState(connection, schema: schema, documents: documents, names: names)
@@ -122,6 +131,7 @@ enum GuardQuery {
         )
         var found: [RowID: GuardState.Document] = [:]
         var sources: [(GuardState.Scoped, RowID)] = []
+        var hashes: [GuardState.Scoped: String] = [:]
         for row in 0..<rows.count {
             guard let id = rows.uuid(row, 0), let name = rows.text(row, 2), let hash = rows.text(row, 3) else {
                 continue
@@ -137,8 +147,10 @@ enum GuardQuery {
                     isDeleted: rows.bool(row, 5) ?? false
                 )
             }
-            if let source = rows.text(row, 6) { sources.append((GuardState.Scoped(scope: scope, value: source), id)) }
+            guard let source = rows.text(row, 6) else { continue }
+            sources.append((GuardState.Scoped(scope: scope, value: source), id))
+            if let hash = rows.text(row, 7) { hashes[GuardState.Scoped(scope: scope, value: source)] = hash }
         }
-        return GuardState(documents: Array(found.values), sources: sources)
+        return GuardState(documents: Array(found.values), sources: sources, hashes: hashes)
     }
 }

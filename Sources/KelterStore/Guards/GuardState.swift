@@ -29,6 +29,8 @@ struct GuardState: Sendable {
 
     private(set) var documents: [RowID: Document] = [:]
     private(set) var sources: [Scoped: RowID] = [:]
+    /// The hashes of sources whose bytes are nearly those of their document, and not the same.
+    private(set) var sourceHashes: [Scoped: String] = [:]
     /// The sources that were linked or confirmed since the beginning, with the index of the item.
     private(set) var touchedSources: [Scoped: Int] = [:]
     private var byHash: [Scoped: RowID] = [:]
@@ -36,7 +38,12 @@ struct GuardState: Sendable {
     private var implicit: Set<Scoped> = []
 
     /// Takes what the database holds.
-    init(documents: [Document], sources explicit: [(source: Scoped, document: RowID)]) {
+    init(
+        documents: [Document],
+        sources explicit: [(source: Scoped, document: RowID)],
+        hashes: [Scoped: String] = [:]
+    ) {
+        sourceHashes = hashes
         for (source, document) in explicit {
             sources[source] = document
             links[document, default: []].insert(source.value)
@@ -66,9 +73,24 @@ struct GuardState: Sendable {
             if current.externalID != key.externalID { return .linked(current.id) }
             return current.metadataHash == key.metadataHash.hex ? .unchanged(current.id) : .updated(current.id)
         }
+        if !current.isDeleted, sourceHashes[name] == key.hash.hex { return .linked(current.id) }
         if let twin, !twin.isDeleted { return .duplicate(of: twin.id, leaving: current.id) }
         let isShared = links[current.id, default: []].contains { $0 != key.externalID }
         return isShared ? .split(from: current.id, purging: twin?.id) : .replaced(current.id, purging: twin?.id)
+    }
+
+    /// Decides about an item that is nearly the same as a stored document.
+    ///
+    /// - Parameters:
+    ///   - key: The item.
+    ///   - document: The document that was found.
+    ///   - replaces: Whether the item's content takes the place of the document's.
+    /// - Returns: The decision; `nil` when the document is gone, or is the item's own.
+    func decision(for key: GuardKey, near document: RowID, replaces: Bool) -> GuardDecision? {
+        guard let near = documents[document], !near.isDeleted, near.scope == key.collection else { return nil }
+        let current = sources[Scoped(scope: key.collection, value: key.externalID)]
+        guard current != document else { return nil }
+        return replaces ? .merged(into: document, leaving: current) : .duplicate(of: document, leaving: current)
     }
 
     /// Changes the state as decided.
@@ -98,6 +120,18 @@ struct GuardState: Sendable {
             document = id
             if let twin { purge(twin) }
             takeContent(id, key: key, item: item)
+        case .merged(let id, let left):
+            document = id
+            if let left { leave(left, name: key.externalID) }
+            // Its other sources have the bytes it had.
+            if let old = documents[id]?.hash {
+                for name in links[id, default: []] {
+                    let source = Scoped(scope: key.collection, value: name)
+                    sourceHashes[source] = sourceHashes[source] ?? old
+                    touchedSources[source] = touchedSources[source] ?? item
+                }
+            }
+            takeContent(id, key: key, item: item)
         case .split(let left, let twin):
             document = newDocument
             leave(left, name: key.externalID)
@@ -116,6 +150,7 @@ extension GuardState {
     private mutating func link(_ key: GuardKey, to document: RowID, item: Int) {
         let name = Scoped(scope: key.collection, value: key.externalID)
         sources[name] = document
+        sourceHashes[name] = documents[document]?.hash == key.hash.hex ? nil : key.hash.hex
         links[document, default: []].insert(key.externalID)
         implicit.remove(name)
         touchedSources[name] = item

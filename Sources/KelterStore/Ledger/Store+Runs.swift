@@ -155,6 +155,7 @@ extension Store {
     package func items(
         ofRun run: RowID,
         outcomes: [Outcome],
+        orCode code: ErrorCode? = nil,
         tenant: Tenant
     ) async throws(KelterError) -> [RunItem] {
         let schema = ledgerSchema
@@ -163,10 +164,11 @@ extension Store {
                 """
                 SELECT collection_id, external_id, outcome, code, detail, document_id, bytes, path,
                     attempts, dropped_at IS NOT NULL
-                FROM \(schema).run_items WHERE run_id = $1 AND tenant_id = $2 AND outcome = ANY ($3)
+                FROM \(schema).run_items
+                WHERE run_id = $1 AND tenant_id = $2 AND (outcome = ANY ($3) OR code = $4)
                 ORDER BY external_id, collection_id, path
                 """,
-                [.uuid(run), .uuid(tenant.rowID), .texts(outcomes.map(\.rawValue))]
+                [.uuid(run), .uuid(tenant.rowID), .texts(outcomes.map(\.rawValue)), .text(code?.rawValue)]
             )
             return (0..<rows.count).compactMap { row in
                 guard let name = rows.text(row, 1), let outcome = rows.text(row, 2).flatMap(Outcome.init) else {

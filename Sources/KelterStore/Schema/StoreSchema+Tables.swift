@@ -50,6 +50,17 @@ extension StoreSchema {
             seen_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT sources_key UNIQUE NULLS NOT DISTINCT (tenant_id, collection_id, external_id)
         );
+        -- The hash of a source whose bytes are nearly those of its document, and not the same.
+        ALTER TABLE \(schema).sources ADD COLUMN IF NOT EXISTS content_hash text;
+
+        -- By what documents are found that are nearly the same; see NearDuplicateSignature.
+        CREATE TABLE IF NOT EXISTS \(schema).near_bands (
+            tenant_id uuid NOT NULL,
+            band bigint NOT NULL,
+            document_id uuid NOT NULL,
+            signature bytea NOT NULL,
+            PRIMARY KEY (tenant_id, band, document_id)
+        );
 
         CREATE TABLE IF NOT EXISTS \(schema).chunks (
             id uuid PRIMARY KEY,
@@ -291,6 +302,7 @@ extension StoreSchema {
         CREATE INDEX IF NOT EXISTS documents_tenant_case_idx
             ON \(schema).documents (tenant_id, case_id) WHERE case_id IS NOT NULL;
         CREATE INDEX IF NOT EXISTS sources_document_idx ON \(schema).sources (document_id);
+        CREATE INDEX IF NOT EXISTS near_bands_document_idx ON \(schema).near_bands (document_id);
         DROP INDEX IF EXISTS \(schema).runs_tenant_started_idx;
         CREATE INDEX IF NOT EXISTS runs_tenant_queued_idx ON \(schema).runs (tenant_id, queued_at DESC);
         CREATE INDEX IF NOT EXISTS runs_queue_idx ON \(schema).runs (tenant_id, priority DESC, queued_at, id)

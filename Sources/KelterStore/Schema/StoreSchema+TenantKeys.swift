@@ -17,6 +17,7 @@ extension StoreSchema {
                     format('%I.%I', '\(schema.name)', l.parent)::regclass AS target
                 FROM (VALUES
                     ('sources', 'document_id', 'documents', 'sources_document_fk'),
+                    ('near_bands', 'document_id', 'documents', 'near_bands_document_fk'),
                     ('chunks', 'document_id', 'documents', 'chunks_document_fk'),
                     ('embeddings', 'chunk_id', 'chunks', 'embeddings_chunk_fk'),
                     ('run_items', 'run_id', 'runs', 'run_items_run_fk'),

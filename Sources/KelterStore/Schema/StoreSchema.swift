@@ -114,7 +114,7 @@ package enum StoreSchema {
     /// The tables of a vector space: each has a `tenant_id`.
     static let tableNames = [
         "collections", "documents", "sources", "chunks", "embeddings", "runs", "run_parts", "run_items",
-        "file_stamps", "uploads", "idempotency_keys", "audit_log", "embedding_cache",
+        "near_bands", "file_stamps", "uploads", "idempotency_keys", "audit_log", "embedding_cache",
     ]
 
     /// "KELTER01" as a number: the key of the lock that schema scripts take.

@@ -110,6 +110,10 @@ package struct DocumentWrite: Sendable {
     package var place: BatchPlace
     /// The chunks with their vectors; `nil` when the probe said that none are needed.
     package var content: [StoredChunk]?
+    /// By what near duplicates are found; `nil` when nobody looks for them.
+    package var near: NearDuplicateWrite?
+    /// The stored document that it is nearly the same as and becomes a source of: with content it replaces that one's.
+    package var nearDuplicateOf: NearDuplicate?
 
     package init(
         newDocumentID: RowID,

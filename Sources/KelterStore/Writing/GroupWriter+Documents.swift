@@ -124,17 +124,19 @@ extension GroupWriter {
         guard !links.isEmpty else { return }
         try connection.execute(
             """
-            INSERT INTO \(schema).sources (tenant_id, collection_id, external_id, document_id, root, last_run)
-            SELECT $1, k.collection_id, k.external_id, k.document_id, k.root, $2
-            FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[])
-                AS k(collection_id, external_id, document_id, root)
+            INSERT INTO \(schema).sources (tenant_id, collection_id, external_id, document_id, root, last_run, content_hash)
+            SELECT $1, k.collection_id, k.external_id, k.document_id, k.root, $2, k.content_hash
+            FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[])
+                AS k(collection_id, external_id, document_id, root, content_hash)
             ON CONFLICT ON CONSTRAINT sources_key DO UPDATE SET document_id = excluded.document_id,
-                root = coalesce(excluded.root, sources.root), last_run = excluded.last_run, seen_at = now()
+                root = coalesce(excluded.root, sources.root), last_run = excluded.last_run, seen_at = now(),
+                content_hash = excluded.content_hash
             """,
             [
                 .uuid(tenant.rowID), .uuid(run), .uuids(links.map(\.key.scope)), .texts(links.map(\.key.value)),
                 .uuids(links.map { state.sources[$0.key] }),
                 .texts(links.map { group[$0.value].key.externalID == $0.key.value ? group[$0.value].root : nil }),
+                .texts(links.map { state.sourceHashes[$0.key] }),
             ]
         )
     }

@@ -27,7 +27,13 @@ struct GroupWriter: Sendable {
         try VectorSpaceModel(schema: schema).check(model, fingerprint: fingerprint, stamps: true, on: connection)
         try lock(keys, on: connection)
         FailPoint.groupLocked.pass()
-        let before = try GuardQuery.lockedState(connection, schema: schema, keys: keys, tenant: tenant)
+        let before = try GuardQuery.lockedState(
+            connection,
+            schema: schema,
+            keys: keys,
+            documents: group.compactMap(\.nearDuplicateOf?.document),
+            tenant: tenant
+        )
         var state = before
         let refused = try refusals(on: connection)
         var results: [WriteResult] = []
@@ -36,13 +42,23 @@ struct GroupWriter: Sendable {
                 results.append(.failed(error))
                 continue
             }
-            let decision = state.decision(for: item.key)
+            var decision = state.decision(for: item.key)
+            var isNearGone = false
+            if let near = item.nearDuplicateOf, decision.verdict.needsContent {
+                let replaces = item.content != nil
+                if let merged = state.decision(for: item.key, near: near.document, replaces: replaces) {
+                    decision = merged
+                } else {
+                    isNearGone = true
+                }
+            }
             var result = WriteResult(outcome: decision.outcome)
-            if decision.verdict.needsContent, item.content == nil {
+            if isNearGone || decision.verdict.needsContent && item.content == nil {
                 result.needsContent = true
             } else {
                 let document = state.apply(decision, key: item.key, item: index, newDocument: item.newDocumentID)
                 result.document = document
+                result.nearDuplicate = item.nearDuplicateOf
                 if case .duplicate(let original, _) = decision.verdict { result.duplicateOf = original }
                 if decision.verdict.needsContent, let content = item.content {
                     result.chunks = content.count
@@ -57,10 +73,38 @@ struct GroupWriter: Sendable {
         FailPoint.documentsWritten.pass()
         try writeContent(from: before, to: state, keeping: keepable, on: connection)
         try writeSources(state, on: connection)
+        try writeNearDuplicates(state, &results, on: connection)
         FailPoint.groupWritten.pass()
         if let run { try writeItems(results, run: run, on: connection) }
         FailPoint.groupRecorded.pass()
         return results
+    }
+
+    /// Enters what documents with new content are found by, and finds those that are nearly the same.
+    private func writeNearDuplicates(
+        _ state: GuardState,
+        _ results: inout [WriteResult],
+        on connection: isolated Connection
+    ) throws(DatabaseFailure) {
+        let finder = NearDuplicates(schema: schema, tenant: tenant)
+        let changed = state.documents.values.compactMap { document in
+            document.contentItem.flatMap { index in group[index].near.map { (document, index, $0) } }
+        }.sorted { $0.0.id < $1.0.id }
+        let withContent = state.documents.values.filter { $0.contentItem != nil }.map(\.id)
+        try finder.enter(
+            changed.map { ($0.0.id, $0.2.signature) },
+            replacing: withContent,
+            on: connection
+        )
+        let asked = changed.compactMap { document, index, near in
+            near.reportsFrom.map { (document, index, near.signature, $0) }
+        }
+        let questions = asked.map {
+            NearDuplicates.Question(signature: $0.2, scope: $0.0.scope, except: $0.0.id, threshold: $0.3)
+        }
+        for (question, answer) in zip(asked, try finder.find(questions, on: connection)) {
+            results[question.1].nearDuplicate = answer ?? results[question.1].nearDuplicate
+        }
     }
 
     /// Takes the advisory locks and notes the transaction's identifier, by which its fate can be asked for later.
@@ -109,6 +153,8 @@ struct GroupWriter: Sendable {
                 collection: item.key.collection,
                 externalID: item.key.externalID,
                 outcome: result.outcome,
+                code: result.nearDuplicate == nil ? nil : .nearDuplicate,
+                detail: result.nearDuplicate?.text,
                 document: result.document,
                 bytes: item.bytes,
                 chunks: result.chunks,

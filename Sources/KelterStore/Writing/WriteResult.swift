@@ -17,6 +17,8 @@ package struct WriteResult: Sendable, Equatable {
     /// The item came without content and lost a race: nothing was written or recorded for it, it must be run again
     /// with content.
     package var needsContent = false
+    /// A document that is nearly the same.
+    package var nearDuplicate: NearDuplicate?
     /// Why it failed.
     package var error: KelterError?
 

@@ -72,7 +72,7 @@ struct IndependentCheck {
         #expect(references == [["rag.chunks"], ["rag.documents"], ["rag.embeddings"]])
         for row in try await store.rows(
             """
-            SELECT s.external_id, d.hash FROM rag.sources s JOIN rag.documents d ON d.id = s.document_id
+            SELECT s.external_id, coalesce(s.content_hash, d.hash) FROM rag.sources s JOIN rag.documents d ON d.id = s.document_id
             WHERE s.root IS NOT NULL
             """
         ) {
