@@ -5,7 +5,7 @@ import KelterStore
 import KelterTestSupport
 
 /// `kelter-bench [FILES]`: batches of text files against an instant endpoint, without and with the vector index in place;
-/// `kelter-bench embedding [TEXTS]`: the embedding client alone.
+/// `kelter-bench embedding [TEXTS]`: the embedding client alone; `kelter-bench batch [FILES]`: a batch that is disturbed.
 ///
 /// The first runs the release binary beside it as a process of its own, so that memory and processor time are those of
 /// the product. Everything is made and removed by the benchmark itself.
@@ -18,6 +18,11 @@ struct Benchmarks {
             switch arguments.first {
             case "embedding":
                 try EmbeddingBenchmark(texts: max(1, number ?? 20_000)).run()
+            case "batch":
+                let directory = "/tmp/kelter-bench-\(getpid())"
+                defer { _ = try? ChildProcess.run(["rm", "-rf", directory]) }
+                try await BatchBenchmark(files: max(1, number ?? 100_000), directory: directory, binary: try binary())
+                    .run()
             case EmbeddingWorkers.endpointMode:
                 try EmbeddingWorkers.serve(Array(arguments))
             case EmbeddingWorkers.clientMode:

@@ -11,7 +11,7 @@ struct BatchExecution {
     let jobs: Int?
     let reportDirectory: String?
 
-    /// Performs a batch.
+    /// Performs a batch and prints its report.
     ///
     /// - Parameters:
     ///   - request: The batch; the inputs and the scope of one that resumes a run are those of the run.
@@ -19,6 +19,19 @@ struct BatchExecution {
     /// - Returns: What the process ends with.
     /// - Throws: ``KelterError`` when the run could not be begun or recorded.
     func perform(_ request: IngestRequest, _ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
+        let result = try await run(request, terminal)
+        terminal.print(json: result.json, text: RunReportView(report: result, isPlan: request.plan).text)
+        return result.exitCode
+    }
+
+    /// Performs a batch.
+    ///
+    /// - Parameters:
+    ///   - request: The batch; the inputs and the scope of one that resumes a run are those of the run.
+    ///   - terminal: Where its progress and the reason of its end are shown.
+    /// - Returns: The report.
+    /// - Throws: ``KelterError`` when the run could not be begun or recorded.
+    func run(_ request: IngestRequest, _ terminal: Terminal) async throws(KelterError) -> IngestReport {
         let request = try await resumed(request)
         try services.checkProfile(request.profile, tenant: request.caller.tenant)
         let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
@@ -38,9 +51,8 @@ struct BatchExecution {
             let context = ReportPage.Context(command: command, started: utcText(started))
             try writeReport(result, timeline: timeline, context: context, to: reportDirectory)
         }
-        terminal.print(json: result.json, text: RunReportView(report: result, isPlan: request.plan).text)
         if let error = result.error { terminal.note(error.description) }
-        return result.exitCode
+        return result
     }
 
     /// The request of the run to resume, in place of the command's own inputs and scope.

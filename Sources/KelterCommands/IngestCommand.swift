@@ -64,6 +64,12 @@ struct IngestCommand: ExecutableCommand {
     @Flag(help: "Delete the sources below the batch root that are gone.")
     var sync = false
 
+    @Flag(help: "Keep the database in step with the directory until Ctrl-C; implies --sync.")
+    var watch = false
+
+    @Option(help: ArgumentHelp("How long nothing may change before --watch ingests.", valueName: "seconds"))
+    var watchInterval = 2
+
     @Option(help: ArgumentHelp("Refuse --sync above this share of the sources.", valueName: "percent"))
     var maxDelete = "10%"
 
@@ -86,6 +92,24 @@ struct IngestCommand: ExecutableCommand {
         }
         if let jobs, jobs < 1 {
             throw KelterError(.usage, "\(jobs) jobs are none.", subject: "--jobs", fix: "Give at least 1.")
+        }
+        if watch {
+            guard !plan, resume == nil, apply == nil, watchInterval > 0 else {
+                throw KelterError(
+                    .usage,
+                    "It goes with neither --plan, --resume nor --apply, and with an interval of at least 1.",
+                    subject: "--watch",
+                    fix: "Leave one of them out."
+                )
+            }
+            request.sync = true
+            let execution = WatchExecution(
+                services: services,
+                jobs: jobs,
+                reportDirectory: report,
+                interval: .seconds(watchInterval)
+            )
+            return try await execution.perform(request, terminal)
         }
         let catalog = try await services.catalog(for: .batch)
         let execution = BatchExecution(services: services, catalog: catalog, jobs: jobs, reportDirectory: report)

@@ -312,4 +312,35 @@ struct SourcesTests {
             try await IndependentCheck(world).run()
         }
     }
+
+    @Test("a watched directory is kept in step, and Ctrl-C ends that in order")
+    func watched() async throws {
+        try await World.with { world in
+            for number in 0..<20 { try world.write("d/\(number).txt", "Text Nummer \(number).") }
+            let process = try KelterProcess(
+                ["ingest", world.documents, "--watch", "--watch-interval", "1", "--json"],
+                environment: world.environment
+            )
+            let live = "SELECT count(*) FROM rag.documents WHERE deleted_at IS NULL"
+            let ended = "SELECT count(*) FROM rag.runs WHERE status = 'succeeded'"
+            try await waitUntil("the first batch") { try await world.count(ended) == 1 }
+            #expect(try await world.count(live) == 20)
+            try world.write("d/neu.txt", "Ein neuer Text.")
+            try world.write("d/1.txt", "Ein anderer Text.")
+            try FileManager.default.removeItem(atPath: world.documents + "/d/2.txt")
+            try await waitUntil("the second batch") { try await world.count(ended) == 2 }
+            #expect(try await world.count(live) == 20)
+            #expect(try await world.count("SELECT count(*) FROM rag.sources WHERE external_id = 'd/neu.txt'") == 1)
+            // Nothing happens where nothing changes; what a guard refuses waits for the next change.
+            for number in 3..<15 { try FileManager.default.removeItem(atPath: world.documents + "/d/\(number).txt") }
+            try await waitUntil("the refusal") { process.messagesSoFar.contains("SYNC_REFUSED") }
+            try await Task.sleep(for: .milliseconds(2500))
+            #expect(try await world.count("SELECT count(*) FROM rag.runs") == 3)
+            process.send(SIGINT)
+            let result = try await process.finish()
+            #expect(result.exitCode == 0, "\(result.messages)")
+            #expect(try result.json["batches"]?.int == 3)
+            try await IndependentCheck(world).run()
+        }
+    }
 }

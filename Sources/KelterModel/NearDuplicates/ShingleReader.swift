@@ -15,9 +15,10 @@ package struct ShingleReader {
 
     private init() {}
 
-    /// The signature of a text; `nil` for one without words.
+    /// The signature of a text.
     ///
     /// - Parameter text: Valid UTF-8.
+    /// - Returns: The signature; `nil` for a text without words.
     package static func signature(of text: [UInt8]) -> NearDuplicateSignature? {
         var reader = ShingleReader()
         text.withUnsafeBufferPointer { reader.read($0) }
