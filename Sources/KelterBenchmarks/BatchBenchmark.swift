@@ -4,8 +4,10 @@ import KelterModel
 import KelterStore
 import KelterTestSupport
 
-/// `kelter-bench batch [FILES]`: a night in short. A batch over an endpoint that answers one request in twenty with 429, 500 or
-/// a cut body, killed twice and through a restart of the database server, and resumed to its end.
+/// `kelter-bench batch [FILES]`, a night in short.
+///
+/// A batch over an endpoint that answers one request in twenty with 429, 500 or a cut body, killed twice and through a restart
+/// of the database server, and resumed to its end.
 ///
 /// What is stored is held against a batch of the same files that nothing disturbs. No vector index is in place.
 struct BatchBenchmark {

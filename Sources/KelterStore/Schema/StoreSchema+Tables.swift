@@ -302,7 +302,7 @@ extension StoreSchema {
         CREATE INDEX IF NOT EXISTS documents_tenant_case_idx
             ON \(schema).documents (tenant_id, case_id) WHERE case_id IS NOT NULL;
         CREATE INDEX IF NOT EXISTS sources_document_idx ON \(schema).sources (document_id);
-        CREATE INDEX IF NOT EXISTS near_bands_document_idx ON \(schema).near_bands (document_id);
+        CREATE INDEX IF NOT EXISTS near_bands_document_idx ON \(schema).near_bands (tenant_id, document_id);
         DROP INDEX IF EXISTS \(schema).runs_tenant_started_idx;
         CREATE INDEX IF NOT EXISTS runs_tenant_queued_idx ON \(schema).runs (tenant_id, queued_at DESC);
         CREATE INDEX IF NOT EXISTS runs_queue_idx ON \(schema).runs (tenant_id, priority DESC, queued_at, id)

@@ -73,7 +73,7 @@ struct GroupWriter: Sendable {
         FailPoint.documentsWritten.pass()
         try writeContent(from: before, to: state, keeping: keepable, on: connection)
         try writeSources(state, on: connection)
-        try writeNearDuplicates(state, &results, on: connection)
+        try writeNearDuplicates(from: before, to: state, &results, on: connection)
         FailPoint.groupWritten.pass()
         if let run { try writeItems(results, run: run, on: connection) }
         FailPoint.groupRecorded.pass()
@@ -82,7 +82,8 @@ struct GroupWriter: Sendable {
 
     /// Enters what documents with new content are found by, and finds those that are nearly the same.
     private func writeNearDuplicates(
-        _ state: GuardState,
+        from before: GuardState,
+        to state: GuardState,
         _ results: inout [WriteResult],
         on connection: isolated Connection
     ) throws(DatabaseFailure) {
@@ -90,10 +91,10 @@ struct GroupWriter: Sendable {
         let changed = state.documents.values.compactMap { document in
             document.contentItem.flatMap { index in group[index].near.map { (document, index, $0) } }
         }.sorted { $0.0.id < $1.0.id }
-        let withContent = state.documents.values.filter { $0.contentItem != nil }.map(\.id)
+        let replaced = state.documents.values.filter { $0.contentItem != nil && before.documents[$0.id] != nil }
         try finder.enter(
             changed.map { ($0.0.id, $0.2.signature) },
-            replacing: withContent,
+            replacing: replaced.map(\.id),
             on: connection
         )
         let asked = changed.compactMap { document, index, near in

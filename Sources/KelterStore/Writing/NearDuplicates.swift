@@ -57,14 +57,21 @@ struct NearDuplicates {
         }
         let rows = try connection.query(
             """
-            SELECT k.place, b.document_id, d.external_id, b.signature
-            FROM unnest($2::bigint[], $3::bigint[], $4::uuid[]) AS k (place, band, collection_id)
-            CROSS JOIN LATERAL (
-                SELECT n.document_id, n.signature FROM \(schema).near_bands n
-                WHERE n.tenant_id = $1 AND n.band = k.band ORDER BY n.document_id LIMIT \(Self.candidatesPerBand)
-            ) b
-            JOIN \(schema).documents d ON d.id = b.document_id AND d.tenant_id = $1 AND d.deleted_at IS NULL
-                AND d.collection_id IS NOT DISTINCT FROM k.collection_id
+            -- The bands first, whatever the planner thinks of tables without statistics: nearly all have no candidate.
+            WITH candidates AS MATERIALIZED (
+                SELECT DISTINCT k.place, k.collection_id, b.document_id, b.signature
+                FROM unnest($2::bigint[], $3::bigint[], $4::uuid[]) AS k (place, band, collection_id)
+                CROSS JOIN LATERAL (
+                    SELECT n.document_id, n.signature FROM \(schema).near_bands n
+                    WHERE n.tenant_id = $1 AND n.band = k.band ORDER BY n.document_id LIMIT \(Self.candidatesPerBand)
+                ) b
+            )
+            SELECT c.place, c.document_id, d.external_id, c.signature
+            FROM candidates c CROSS JOIN LATERAL (
+                SELECT external_id FROM \(schema).documents
+                WHERE id = c.document_id AND tenant_id = $1 AND deleted_at IS NULL
+                    AND collection_id IS NOT DISTINCT FROM c.collection_id LIMIT 1
+            ) d
             """,
             [.uuid(tenant.rowID), .ints(bands.map(\.place)), .ints(bands.map(\.band)), .uuids(bands.map(\.scope))]
         )
