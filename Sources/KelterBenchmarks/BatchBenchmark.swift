@@ -163,6 +163,6 @@ struct BatchBenchmark {
         var bytes = [UInt8](repeating: 0, count: 128)
         let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
         let fields = String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).split(separator: " ")
-        return fields.count > 1 ? Int(fields[1]).map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) >> 20 } : nil
+        return fields.count > 1 ? Int(fields[1]).map { ($0 * Int(sysconf(Int32(_SC_PAGESIZE)))) >> 20 } : nil
     }
 }

@@ -1,7 +1,9 @@
 import Glibc
+import KelterHashing
 import KelterModel
 import KelterPipeline
 import KelterServer
+import KelterSettings
 import KelterStore
 
 /// The execution of one batch by a command: progress, report, exit code.
@@ -32,7 +34,7 @@ struct BatchExecution {
     /// - Returns: The report.
     /// - Throws: ``KelterError`` when the run could not be begun or recorded.
     func run(_ request: IngestRequest, _ terminal: Terminal) async throws(KelterError) -> IngestReport {
-        let request = try await resumed(request)
+        let request = try await resumed(request, terminal)
         try services.checkProfile(request.profile, tenant: request.caller.tenant)
         let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
         let progress = RunProgress()
@@ -55,9 +57,26 @@ struct BatchExecution {
         return result
     }
 
-    /// The request of the run to resume, in place of the command's own inputs and scope.
-    private func resumed(_ request: IngestRequest) async throws(KelterError) -> IngestRequest {
-        guard let run = request.resume else { return request }
+    /// A digest of all settings, of secrets only whether there are any.
+    private func settingsDigest() throws(KelterError) -> String {
+        let lines = services.settings.explained.map { "\($0.name)=\($0.value ?? "")" }
+        return try SHA256.hash(lines.joined(separator: "\n")).hex
+    }
+
+    /// The request of the run to resume, in place of the command's own inputs and scope; the digest of the settings goes
+    /// with those of a new one.
+    private func resumed(
+        _ request: IngestRequest,
+        _ terminal: Terminal
+    ) async throws(KelterError) -> IngestRequest {
+        let digest = JSONValue.string(try settingsDigest())
+        guard let run = request.resume else {
+            var request = request
+            if case .object(let members) = request.arguments {
+                request.arguments = .object(members + [("settings", digest)])
+            }
+            return request
+        }
         let record = try await catalog.standard.store.run(run, tenant: request.caller.tenant)
         guard record.kind == "ingest" else {
             throw KelterError(
@@ -66,6 +85,9 @@ struct BatchExecution {
                 subject: "--resume",
                 fix: "Give the run_id that `kelter ingest` printed."
             )
+        }
+        if let known = record.arguments["settings"], known != digest {
+            terminal.note("The settings have changed since run \(run) began: the rest is done with the present ones.")
         }
         var resumed = try IngestArguments(record.arguments).request(resuming: run)
         resumed.retry = request.retry

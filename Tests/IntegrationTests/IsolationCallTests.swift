@@ -158,6 +158,7 @@ struct IsolationCallTests {
             }
             #expect(try await store.isCoordinated(batch, tenant: us) == false)
             #expect(try await store.addedPaths(to: batch, tenant: us).isEmpty)
+            #expect(try await store.addedInputs(to: batch, tenant: us) == 0)
             #expect(try await store.unidentifiedItems(ofRun: batch, tenant: us) == 0)
             #expect(try await store.totals(ofRun: theirs.run, tenant: us).outcomes.accounted == 0)
             #expect(try await store.stamps(of: [IsolationRows.secretName], root: "secret", tenant: us).isEmpty)

@@ -30,7 +30,7 @@ struct BatchCourse: Sendable {
     ) async throws(KelterError) -> IngestReport {
         FailPoint.runEntered.pass()
         let known = state == .partlyFound ? try await store.addedPaths(to: run, tenant: tenant) : []
-        if state == .found { progress.update { $0.isWalkFinished = true } }
+        if state != .new { try await takeUp(isFound: state == .found) }
         let batch = makeBatch(coordinator: nil)
         let finding = Task {
             guard state != .found else { return }
@@ -73,6 +73,7 @@ struct BatchCourse: Sendable {
         _ coordinator: String,
         since start: ContinuousClock.Instant
     ) async throws(KelterError) -> IngestReport? {
+        try await takeUp(isFound: false)
         let batch = makeBatch(coordinator: coordinator)
         await withHeartbeat(batch, nil) { await batch.work() }
         while progress.snapshot.error == nil, !Task.isCancelled {
@@ -98,6 +99,16 @@ struct BatchCourse: Sendable {
         report.isBalanced = record.totals?["balanced"]?.bool ?? false
         report.duration = ContinuousClock.now - start
         return report
+    }
+
+    /// Takes note of how far the batch has come without this process.
+    private func takeUp(isFound: Bool) async throws(KelterError) {
+        let inputs = try await store.addedInputs(to: run, tenant: tenant)
+        let done = try await store.totals(ofRun: run, tenant: tenant).outcomes.accounted
+        progress.update { figures in
+            (figures.inputs, figures.done) = (inputs, done)
+            figures.isWalkFinished = figures.isWalkFinished || isFound
+        }
     }
 
     private func makeBatch(coordinator: String?) -> Batch {

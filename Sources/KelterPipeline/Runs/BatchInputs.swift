@@ -51,6 +51,7 @@ actor PlannedInputs: BatchInputs {
             return nil
         }
         walk = entries.rest
+        progress.update { $0.inputs += entries.found.count }
         return InputPart(lease: nil, entries: entries.found, recorded: [:])
     }
 }
@@ -140,6 +141,7 @@ struct InputFinder: Sendable {
                 let part = pending.prefix(entriesPerPart).map { $0.json(root: start.root) }
                 pending.removeFirst(part.count)
                 try await store.addParts([part], to: coordinator)
+                progress.update { $0.inputs += part.count }
                 FailPoint.partAdded.pass()
             }
             if entries.found.isEmpty { break }

@@ -6,6 +6,10 @@ import Synchronization
 package final class RunProgress: Sendable {
     /// A moment of a run.
     package struct Snapshot: Sendable {
+        /// Inputs found so far; an input is as many items as it has scopes.
+        package var inputs = 0
+        /// Items that processes before this one have done.
+        package var done = 0
         /// Items found so far, once per scope.
         package var found = 0
         package var outcomes = OutcomeCounts()

@@ -211,6 +211,20 @@ extension Store {
         }
     }
 
+    /// How many inputs have been added to a batch.
+    package func addedInputs(to run: RowID, tenant: Tenant) async throws(KelterError) -> Int {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            try connection.query(
+                """
+                SELECT coalesce(sum(jsonb_array_length(entries)), 0)::bigint FROM \(schema).run_parts
+                WHERE run_id = $1 AND tenant_id = $2
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            ).int(0, 0) ?? 0
+        }
+    }
+
     /// How far a batch has come.
     package func partCounts(of run: RowID, tenant: Tenant) async throws(KelterError) -> PartCounts {
         let schema = ledgerSchema
