@@ -36,12 +36,13 @@ struct IngestArguments {
         guard resume != nil || !command.paths.isEmpty || command.filesFrom != nil else {
             throw KelterError(.usage, "There is nothing to ingest.", subject: "PATH", fix: "Name files or directories.")
         }
-        guard command.filesFrom == nil || !command.sync else {
+        let sync = command.sync || command.watch
+        guard !sync || command.filesFrom == nil && command.paths.allSatisfy(isDirectory) else {
             throw KelterError(
                 .usage,
-                "A list does not say which files are gone.",
-                subject: "--sync",
-                fix: "Give the directory instead of --files-from."
+                "Files, lists and patterns do not say which files are gone.",
+                subject: command.watch ? "--watch" : "--sync",
+                fix: "Give the directory instead."
             )
         }
         self.resume = resume
@@ -60,7 +61,7 @@ struct IngestArguments {
             ("include", .array(command.include.map { .string($0) })),
             ("exclude", .array(command.exclude.map { .string($0) })),
             ("profile", .optional(command.profile)),
-            ("sync", .bool(command.sync)),
+            ("sync", .bool(sync)),
             ("max_delete", .double(try Self.share(command.maxDelete))),
             ("trust_mtime", command.trustMtime.map { .bool($0) } ?? .null),
             ("plan", .bool(command.plan)),

@@ -102,7 +102,6 @@ struct IngestCommand: ExecutableCommand {
                     fix: "Leave one of them out."
                 )
             }
-            request.sync = true
             let execution = WatchExecution(
                 services: services,
                 jobs: jobs,

@@ -57,7 +57,8 @@ extension ContentLocation {
 /// The path below a directory of something in it.
 func relative(_ path: String, to root: String) -> String {
     guard path != root else { return "." }
-    return String(path.dropFirst(root == "/" ? 1 : root.count + 1))
+    // By bytes: a name that begins with an accent makes one character with the slash before it.
+    return String(Substring(path.utf8.dropFirst(root == "/" ? 1 : root.utf8.count + 1)))
 }
 
 private func absolute(_ path: String, under root: String) -> String {

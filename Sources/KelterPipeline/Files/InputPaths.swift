@@ -59,6 +59,12 @@ struct InputPaths {
     }
 }
 
+/// Whether an input of a command line is a directory: only of one it can be said what is gone.
+package func isDirectory(_ input: String) -> Bool {
+    var status = stat()
+    return stat(input, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
 /// An input of a command line as a path that means the same everywhere; the wildcards of a pattern stay.
 ///
 /// - Throws: ``KelterError`` with ``ErrorCode/missingFile`` or ``ErrorCode/fileUnreadable``.

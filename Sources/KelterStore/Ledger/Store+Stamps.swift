@@ -48,12 +48,16 @@ extension Store {
                 guard let path = rows.text(row, 0), let stamp = rows.text(row, 1), let hash = rows.hash(row, 2),
                     let bytes = rows.int(row, 3)
                 else { continue }
+                let text = rows.text(row, 4)
+                let sidecar = text.flatMap { try? JSONReader.read($0) }
+                // Without its metadata a file would seem to have changed.
+                guard text == nil || sidecar != nil else { continue }
                 stamps[path] = FileStamp(
                     path: path,
                     stamp: stamp,
                     hash: hash,
                     bytes: bytes,
-                    sidecar: rows.isNull(row, 4) ? nil : rows.json(row, 4)
+                    sidecar: sidecar
                 )
             }
             return stamps
@@ -74,8 +78,8 @@ extension Store {
             try connection.execute(
                 """
                 INSERT INTO \(schema).file_stamps (tenant_id, root, path, stamp, hash, bytes, sidecar)
-                SELECT $1, $2, k.path, k.stamp, k.hash, k.bytes, nullif(k.sidecar, 'null')
-                FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::jsonb[])
+                SELECT $1, $2, k.path, k.stamp, k.hash, k.bytes, k.sidecar
+                FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[])
                     AS k (path, stamp, hash, bytes, sidecar)
                 ORDER BY k.path
                 ON CONFLICT (tenant_id, root, path) DO UPDATE SET stamp = excluded.stamp, hash = excluded.hash,
@@ -83,7 +87,8 @@ extension Store {
                 """,
                 [
                     .uuid(tenant.rowID), .text(root), .texts(stamps.map(\.path)), .texts(stamps.map(\.stamp)),
-                    .hashes(stamps.map(\.hash)), .ints(stamps.map(\.bytes)), .jsons(stamps.map { $0.sidecar ?? .null }),
+                    .hashes(stamps.map(\.hash)), .ints(stamps.map(\.bytes)),
+                    .texts(stamps.map { $0.sidecar?.compactText }),
                 ]
             )
         }

@@ -196,7 +196,8 @@ extension StoreSchema {
             stamp text NOT NULL,
             hash bytea NOT NULL,
             bytes bigint NOT NULL,
-            sidecar jsonb,
+            -- As it was written: jsonb would order the members anew, and the metadata would seem to have changed.
+            sidecar text,
             PRIMARY KEY (tenant_id, root, path)
         );
 
