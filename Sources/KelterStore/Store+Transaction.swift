@@ -80,14 +80,14 @@ extension Store {
         _ operation: () async throws(DatabaseFailure) -> Value
     ) async throws(DatabaseFailure) -> Value {
         var attempt = 1
-        var end: ContinuousClock.Instant?
         while true {
             do throws(DatabaseFailure) {
                 return try await operation()
             } catch {
-                let now = ContinuousClock.now
-                if end == nil, error.isConnectionLoss, pool.hasServed { end = now + configuration.outagePatience }
-                let isPatient = error.isConnectionLoss && end.map { now < $0 } == true
+                // One outage for all calls: those that come late do not wait anew.
+                let isPatient =
+                    error.isConnectionLoss && pool.hasServed
+                    && ContinuousClock.now < pool.noteLoss() + configuration.outagePatience
                 guard isPatient || (error.isTransient || error.isConnectionLoss) && attempt < configuration.attempts
                 else { throw error }
             }

@@ -1,5 +1,5 @@
 import Glibc
-import KelterLocal
+package import KelterLocal
 import KelterModel
 
 /// A PostgreSQL of a test process, which does not outlive it, whatever ends it.
@@ -27,13 +27,18 @@ package struct GuardedServer: Sendable {
     /// - Parameters:
     ///   - directory: Where its files lie, or will lie.
     ///   - removesDirectory: Whether the directory goes with the server.
+    ///   - settings: Its settings; default: those that lose something in a crash for speed.
     /// - Returns: The server.
     /// - Throws: ``KelterError`` with ``ErrorCode/partMissing`` before `make deps`, or ``ErrorCode/serviceStartFailed``.
-    @concurrent package static func start(in directory: String, removesDirectory: Bool) async throws -> GuardedServer {
+    @concurrent package static func start(
+        in directory: String,
+        removesDirectory: Bool,
+        settings: PostgresSettings = .forTests
+    ) async throws -> GuardedServer {
         let cluster = PostgresCluster(
             installation: try PostgresInstallation(parts: TestServer.partsDirectory),
             directory: directory,
-            settings: .forTests
+            settings: settings
         )
         do {
             try cluster.prepare()

@@ -129,8 +129,13 @@ struct DisturbedBatchTests {
             return status == 0
         }
         // A container may forbid it.
-        guard try mount("size=120m,mode=755") else { return }
-        var server = try await GuardedServer.start(in: directory, removesDirectory: false)
+        guard try mount("size=400m,mode=755") else { return }
+        // A page of which only half found room has to be repaired.
+        var server = try await GuardedServer.start(
+            in: directory,
+            removesDirectory: false,
+            settings: .standard
+        )
         try await World.with(server: server.url) { world in
             let batch = try await DisturbedBatch(world)
             let ballast = directory + "/ballast"
@@ -142,10 +147,15 @@ struct DisturbedBatchTests {
             // A server that could not write its log has ended.
             if (try? await world.count("SELECT 1")) != 1 {
                 try await server.stop()
-                server = try await GuardedServer.start(in: directory, removesDirectory: false)
+                server = try await GuardedServer.start(
+                    in: directory,
+                    removesDirectory: false,
+                    settings: .standard
+                )
             }
             let (report, _) = try await batch.course()
-            try await batch.check(report, interruptions: 1)
+            // Of two copies the one that still found room may have become the document.
+            try await batch.check(report, interruptions: 1, namesMayDiffer: true)
         }
         try await server.stop()
         try shell("umount", directory)

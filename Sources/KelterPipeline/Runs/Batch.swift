@@ -262,6 +262,8 @@ actor Batch {
         var verdicts = admitted.verdicts
         do throws(KelterError) {
             var isAskedAgain = await ticket.wait()
+            // The one before it was left undone by what ends the run: a copy must not become the document in its place.
+            guard progress.snapshot.error == nil else { return await leave(item, .runEnded, in: admitted.part) }
             if item.isRemembered, verdicts.contains(where: \.needsContent) {
                 let hash = item.content.hash
                 item = try await reader.reopen(item)

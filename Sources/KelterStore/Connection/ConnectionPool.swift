@@ -21,6 +21,8 @@ final class ConnectionPool: Sendable {
         var nextWaiter: UInt64 = 0
         var isClosed = false
         var hasServed = false
+        /// Since when no connection has been of use; `nil` while they are.
+        var lostSince: ContinuousClock.Instant?
     }
 
     private let configuration: StoreConfiguration
@@ -85,6 +87,17 @@ final class ConnectionPool: Sendable {
     /// Whether the database has ever been reached.
     var hasServed: Bool { state.withLock { $0.hasServed } }
 
+    /// Takes note of a lost connection.
+    ///
+    /// - Returns: Since when the database has been away, for all who use it.
+    func noteLoss() -> ContinuousClock.Instant {
+        state.withLock { state in
+            let since = state.lostSince ?? .now
+            state.lostSince = since
+            return since
+        }
+    }
+
     private var isClosed: Bool { state.withLock { $0.isClosed } }
 
     private func takeIdle() -> Connection? {
@@ -124,6 +137,7 @@ final class ConnectionPool: Sendable {
             if let connection, !state.isClosed {
                 state.idle.append(connection)
                 state.hasServed = true
+                state.lostSince = nil
             }
             if state.waiters.isEmpty {
                 state.free += 1
