@@ -74,6 +74,6 @@ package struct GuardedServer: Sendable {
     /// Stops the server at once, cutting its sessions off, and waits for its end.
     package func stop() async throws {
         close(pipe)
-        while ChildProcess.endedStatus(of: guardian) == nil { try await Task.sleep(for: .milliseconds(5)) }
+        try await waitUntil("the end of the server") { ChildProcess.endedStatus(of: guardian) != nil }
     }
 }

@@ -157,6 +157,7 @@ struct IsolationCallTests {
                 #expect(try await store.requeueFailed(run, tenant: us) == false)
             }
             #expect(try await store.isCoordinated(batch, tenant: us) == false)
+            #expect(try await store.leaseOwners(of: batch, tenant: us).isEmpty)
             #expect(try await store.addedPaths(to: batch, tenant: us).isEmpty)
             #expect(try await store.addedInputs(to: batch, tenant: us) == 0)
             #expect(try await store.unidentifiedItems(ofRun: batch, tenant: us) == 0)

@@ -102,7 +102,13 @@ struct BatchCourse: Sendable {
     }
 
     /// Takes note of how far the batch has come without this process.
+    ///
+    /// Parts of processes of this machine that are no more are free at once: otherwise those behind them would come first,
+    /// and of copies another would become the document.
     private func takeUp(isFound: Bool) async throws(KelterError) {
+        for owner in try await store.leaseOwners(of: run, tenant: tenant) where ProcessName(owner)?.hasEnded == true {
+            try await store.endLeases(of: owner, run: run, tenant: tenant)
+        }
         let inputs = try await store.addedInputs(to: run, tenant: tenant)
         let done = try await store.totals(ofRun: run, tenant: tenant).outcomes.accounted
         progress.update { figures in

@@ -108,6 +108,21 @@ extension Store {
         }
     }
 
+    /// Who holds parts of a batch.
+    package func leaseOwners(of run: RowID, tenant: Tenant) async throws(KelterError) -> [String] {
+        let schema = ledgerSchema
+        return try await tenantCall(tenant) { connection throws(DatabaseFailure) in
+            let rows = try connection.query(
+                """
+                SELECT DISTINCT lease_owner FROM \(schema).run_parts
+                WHERE run_id = $1 AND tenant_id = $2 AND finished_at IS NULL AND lease_until >= clock_timestamp()
+                """,
+                [.uuid(run), .uuid(tenant.rowID)]
+            )
+            return (0..<rows.count).compactMap { rows.text($0, 0) }
+        }
+    }
+
     /// Whether a coordinator of a batch is alive.
     package func isCoordinated(_ run: RowID, tenant: Tenant) async throws(KelterError) -> Bool {
         let schema = ledgerSchema

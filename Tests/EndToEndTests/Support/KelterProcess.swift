@@ -54,6 +54,12 @@ struct KelterProcess {
         kill(pid, signal)
     }
 
+    /// Whether it has ended, without taking its exit status from ``finish()``.
+    var hasEnded: Bool {
+        var information = siginfo_t()
+        return waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) == 0 && information.si_signo != 0
+    }
+
     /// What it has written to standard error so far.
     var messagesSoFar: String {
         (try? String(contentsOfFile: files.messages, encoding: .utf8)) ?? ""
