@@ -1,5 +1,5 @@
 import Foundation
-import Glibc
+package import Glibc
 package import KelterModel
 import Synchronization
 
@@ -11,6 +11,8 @@ package final class CommitBreakingProxy: Sendable {
     private let directory: String
     private let listener: Int32
     private let left: Mutex<Int>
+    /// A side that has gone away is the end of a connection, not a SIGPIPE.
+    private static let flags = Int32(MSG_NOSIGNAL)
 
     /// How many COMMITs are still to be broken.
     package var remaining: Int { left.withLock { $0 } }
@@ -73,7 +75,7 @@ package final class CommitBreakingProxy: Sendable {
             guard poll(&descriptors, 2, -1) > 0 else { return }
             if descriptors[0].revents != 0 {
                 let count = read(client, &buffer, buffer.count)
-                guard count > 0, write(upstream, buffer, count) == count else { return }
+                guard count > 0, send(upstream, buffer, count, Self.flags) == count else { return }
                 // A simple query: 'Q', its length, the text, NUL.
                 if buffer[..<count].elementsEqual(Array("Q\0\0\0\u{B}COMMIT\0".utf8)), takeBreak() {
                     // Until it has answered, the transaction may still be under way.
@@ -83,7 +85,7 @@ package final class CommitBreakingProxy: Sendable {
             }
             if descriptors[1].revents != 0 {
                 let count = read(upstream, &buffer, buffer.count)
-                guard count > 0, write(client, buffer, count) == count else { return }
+                guard count > 0, send(client, buffer, count, Self.flags) == count else { return }
             }
         }
     }
@@ -96,7 +98,8 @@ package final class CommitBreakingProxy: Sendable {
         }
     }
 
-    private static func with(address path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+    /// Calls a function of the kernel with the address of a local socket.
+    package static func with(address path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
