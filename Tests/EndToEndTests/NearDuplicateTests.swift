@@ -65,6 +65,31 @@ struct NearDuplicateTests {
         }
     }
 
+    @Test("a file that changed a little is no near duplicate of itself", arguments: ["skip", "replace", "report"])
+    func itself(_ strategy: String) async throws {
+        try await World.with { world in
+            try world.write("a.txt", text(1))
+            try world.write("copy.txt", text(1))
+            #expect(outcomes(try await ingest(world, strategy)) == ["inserted": 1, "duplicate": 1])
+            try world.write("a.txt", text(1, edition: 1))
+            let report = try await ingest(world, strategy)
+            #expect(outcomes(report)["replaced"] == 1, "\(report)")
+            #expect(try await world.count("SELECT count(*) FROM rag.chunks WHERE text LIKE '%ausgabe1%'") > 0)
+            for edition in 2...3 {
+                try world.write("a.txt", text(1, edition: edition))
+                try world.write("copy.txt", text(1, edition: edition + 10))
+                _ = try await ingest(world, strategy)
+            }
+            // It comes to rest.
+            _ = try await ingest(world, strategy)
+            let last = try await ingest(world, strategy)
+            let (unchanged, duplicate) = (outcomes(last)["unchanged"] ?? 0, outcomes(last)["duplicate"] ?? 0)
+            #expect(unchanged + duplicate == 2 && last["embedding_inputs"]?.int == 0, "\(last)")
+            #expect(duplicate == 0 || strategy != "report")
+            try await IndependentCheck(world).run()
+        }
+    }
+
     @Test("with skip they become sources of the document that is there, and cost no vector")
     func skipped() async throws {
         try await World.with { world in
@@ -93,6 +118,10 @@ struct NearDuplicateTests {
                 "SELECT external_id FROM rag.documents WHERE deleted_at IS NULL ORDER BY 1"
             )
             #expect(names == [["a3.txt"], ["a5.txt"], ["b.txt"]])
+            // From then on it is that source's own content.
+            #expect(outcomes(try await ingest(world, "skip")) == ["replaced": 1, "unchanged": 2])
+            #expect(try await world.count("SELECT count(*) FROM rag.chunks WHERE text LIKE '%ausgabe5%'") > 0)
+            #expect(outcomes(try await ingest(world, "skip")) == ["unchanged": 3])
             try await IndependentCheck(world).run()
         }
     }

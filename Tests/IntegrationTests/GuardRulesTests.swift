@@ -104,6 +104,30 @@ struct GuardRulesTests {
         #expect(state.decision(for: Fixture.key("a", "2")) == .replaced(one, purging: two))
     }
 
+    @Test("content that takes another document's place purges a deleted document that has its bytes")
+    func mergedTwin() throws {
+        let documents = [document(1, "a", "1"), document(2, "b", "2"), document(3, "c", "3", isDeleted: true)]
+        var state = state(documents, links: [("a", 1), ("b", 2)])
+        let key = Fixture.key("b", "3")
+        let decision = try #require(state.decision(for: key, near: one, replaces: true))
+        #expect(state.apply(decision, key: key, item: 0, newDocument: RowID(high: 0, low: 9)) == one)
+        #expect(state.documents.keys.elementsEqual([one]))
+        #expect(state.decision(for: key) == .unchanged(one))
+    }
+
+    @Test("a source with bytes of its own gets them when the document comes to bear its name")
+    func heir() {
+        var state = GuardState(
+            documents: [document(1, "a", "1")],
+            sources: [(Self.name, one), (GuardState.Scoped(scope: nil, value: "b"), one)],
+            hashes: [GuardState.Scoped(scope: nil, value: "b"): Fixture.hash("2").hex]
+        )
+        let key = Fixture.key("b", "2")
+        #expect(state.decision(for: key) == .linked(one))
+        #expect(state.remove(Self.name) == .unlinked(one))
+        #expect(state.decision(for: key) == .replaced(one, purging: nil))
+    }
+
     @Test("every sequence of four steps over three names and three contents keeps the guards' promises")
     func exhaustive() {
         var visited = 0

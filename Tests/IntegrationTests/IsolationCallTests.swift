@@ -164,7 +164,7 @@ struct IsolationCallTests {
             #expect(try await store.totals(ofRun: theirs.run, tenant: us).outcomes.accounted == 0)
             #expect(try await store.stamps(of: [IsolationRows.secretName], root: "secret", tenant: us).isEmpty)
             let signature = try #require(ShingleReader.signature(of: Array(IsolationRows.nearText.utf8)))
-            #expect(try await store.nearDuplicate(of: signature, in: nil, threshold: 0.5, tenant: us) == nil)
+            #expect(try await store.nearDuplicate(of: signature, named: "", in: nil, threshold: 0.5, tenant: us) == nil)
             // Nor does what is written find it, or become its source.
             var like = Fixture.item("like", "like")
             like.near = NearDuplicateWrite(signature: signature, reportsFrom: 0.5)

@@ -154,7 +154,7 @@ struct ItemProcessor: Sendable {
         let ticket = claim(prepared.content.signature, item, targets)
         defer { ticket.map(nearClaims.release) }
         _ = await ticket?.wait()
-        let near = try await found(prepared.content.signature, item, targets, isWanted: ticket != nil)
+        let near = ticket == nil ? [:] : try await found(prepared.content.signature, item, targets)
         guard nearDuplicates.strategy != .skip || near.count < targets.count else {
             try await write(item, content: prepared.content, verdicts, near: near, &course)
             return nil
@@ -184,14 +184,14 @@ struct ItemProcessor: Sendable {
     private func found(
         _ signature: NearDuplicateSignature?,
         _ item: IngestItem,
-        _ targets: [Int],
-        isWanted: Bool
+        _ targets: [Int]
     ) async throws(KelterError) -> [Int: NearDuplicate] {
         var near: [Int: NearDuplicate] = [:]
-        guard isWanted, let signature else { return near }
+        guard let signature else { return near }
         for target in targets {
             near[target] = try await store.nearDuplicate(
                 of: signature,
+                named: item.keys[target].externalID,
                 in: item.scope.targets[target],
                 threshold: nearDuplicates.threshold,
                 tenant: tenant

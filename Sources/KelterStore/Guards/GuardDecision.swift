@@ -15,8 +15,9 @@ enum GuardDecision: Sendable, Equatable {
     case replaced(RowID, purging: RowID?)
     /// Other sources keep the document as it is; the item becomes a new one.
     case split(from: RowID, purging: RowID?)
-    /// The item becomes a source of a document that is nearly the same, and gives it its content and name.
-    case merged(into: RowID, leaving: RowID?)
+    /// The item becomes a source of a document that is nearly the same, and gives it its content and name; a deleted
+    /// document with its bytes goes for good.
+    case merged(into: RowID, leaving: RowID?, purging: RowID?)
     case inserted
 
     /// The decision as it is told to the caller.
@@ -26,7 +27,7 @@ enum GuardDecision: Sendable, Equatable {
         case .updated(let id), .revived(let id, _): .updated(document: id)
         case .linked(let id): .duplicate(of: id, linked: true)
         case .duplicate(let id, _): .duplicate(of: id, linked: false)
-        case .replaced(let id, _), .split(let id, _), .merged(let id, _): .replaced(document: id)
+        case .replaced(let id, _), .split(let id, _), .merged(let id, _, _): .replaced(document: id)
         case .inserted: .new
         }
     }

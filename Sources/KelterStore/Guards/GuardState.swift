@@ -63,7 +63,7 @@ struct GuardState: Sendable {
     /// Decides about one item and changes nothing.
     func decision(for key: GuardKey) -> GuardDecision {
         let name = Scoped(scope: key.collection, value: key.externalID)
-        let twin = byHash[Scoped(scope: key.collection, value: key.hash.hex)].flatMap { documents[$0] }
+        let twin = twin(of: key)
         guard let current = sources[name].flatMap({ documents[$0] }) else {
             guard let twin else { return .inserted }
             return twin.isDeleted ? .revived(twin.id, renamed: true) : .duplicate(of: twin.id, leaving: nil)
@@ -73,7 +73,10 @@ struct GuardState: Sendable {
             if current.externalID != key.externalID { return .linked(current.id) }
             return current.metadataHash == key.metadataHash.hex ? .unchanged(current.id) : .updated(current.id)
         }
-        if !current.isDeleted, sourceHashes[name] == key.hash.hex { return .linked(current.id) }
+        // A document that has come to bear the name of such a source gets its bytes.
+        if !current.isDeleted, current.externalID != key.externalID, sourceHashes[name] == key.hash.hex {
+            return .linked(current.id)
+        }
         if let twin, !twin.isDeleted { return .duplicate(of: twin.id, leaving: current.id) }
         let isShared = links[current.id, default: []].contains { $0 != key.externalID }
         return isShared ? .split(from: current.id, purging: twin?.id) : .replaced(current.id, purging: twin?.id)
@@ -85,12 +88,20 @@ struct GuardState: Sendable {
     ///   - key: The item.
     ///   - document: The document that was found.
     ///   - replaces: Whether the item's content takes the place of the document's.
-    /// - Returns: The decision; `nil` when the document is gone, or is the item's own.
+    /// - Returns: The decision; `nil` when the document is gone, or bears the item's own name.
     func decision(for key: GuardKey, near document: RowID, replaces: Bool) -> GuardDecision? {
-        guard let near = documents[document], !near.isDeleted, near.scope == key.collection else { return nil }
-        let current = sources[Scoped(scope: key.collection, value: key.externalID)]
-        guard current != document else { return nil }
-        return replaces ? .merged(into: document, leaving: current) : .duplicate(of: document, leaving: current)
+        guard let near = documents[document], !near.isDeleted, near.scope == key.collection,
+            near.externalID != key.externalID
+        else { return nil }
+        let source = sources[Scoped(scope: key.collection, value: key.externalID)]
+        let current = source == document ? nil : source
+        guard replaces else { return .duplicate(of: document, leaving: current) }
+        return .merged(into: document, leaving: current, purging: twin(of: key)?.id)
+    }
+
+    /// The document of the scope with the item's bytes.
+    private func twin(of key: GuardKey) -> Document? {
+        byHash[Scoped(scope: key.collection, value: key.hash.hex)].flatMap { documents[$0] }
     }
 
     /// Changes the state as decided.
@@ -120,9 +131,10 @@ struct GuardState: Sendable {
             document = id
             if let twin { purge(twin) }
             takeContent(id, key: key, item: item)
-        case .merged(let id, let left):
+        case .merged(let id, let left, let twin):
             document = id
             if let left { leave(left, name: key.externalID) }
+            if let twin { purge(twin) }
             // Its other sources have the bytes it had.
             if let old = documents[id]?.hash {
                 for name in links[id, default: []] {

@@ -101,7 +101,7 @@ struct GroupWriter: Sendable {
             near.reportsFrom.map { (document, index, near.signature, $0) }
         }
         let questions = asked.map {
-            NearDuplicates.Question(signature: $0.2, scope: $0.0.scope, except: $0.0.id, threshold: $0.3)
+            NearDuplicates.Question(signature: $0.2, scope: $0.0.scope, except: $0.0.externalID, threshold: $0.3)
         }
         for (question, answer) in zip(asked, try finder.find(questions, on: connection)) {
             results[question.1].nearDuplicate = answer ?? results[question.1].nearDuplicate

@@ -43,8 +43,8 @@ struct NearDuplicates {
     struct Question {
         let signature: NearDuplicateSignature
         let scope: CollectionID?
-        /// What is not meant: the document itself.
-        let except: RowID?
+        /// The name that the document itself bears, which is not meant.
+        let except: String
         let threshold: Double
     }
 
@@ -81,7 +81,7 @@ struct NearDuplicates {
             else { continue }
             let question = questions[place]
             let similarity = question.signature.similarity(signature)
-            guard document != question.except, similarity >= question.threshold else { continue }
+            guard name != question.except, similarity >= question.threshold else { continue }
             if let best = answers[place], (best.similarity, document) >= (similarity, best.document) { continue }
             answers[place] = NearDuplicate(document: document, externalID: name, similarity: similarity)
         }
@@ -123,11 +123,12 @@ private func hexadecimal(_ bytes: [UInt8]) -> String {
 }
 
 extension Store {
-    /// The live document of a scope that is most similar to a text, if one is similar enough.
+    /// The live document of a scope that is most similar to a text and bears another name, if one is similar enough.
     ///
     /// - Throws: ``KelterError`` of the database.
     package func nearDuplicate(
         of signature: NearDuplicateSignature,
+        named externalID: String,
         in scope: CollectionID?,
         threshold: Double,
         tenant: Tenant
@@ -137,7 +138,7 @@ extension Store {
             let question = NearDuplicates.Question(
                 signature: signature,
                 scope: scope,
-                except: nil,
+                except: externalID,
                 threshold: threshold
             )
             return try finder.find([question], on: connection)[0]
