@@ -199,7 +199,15 @@ import Testing
                 "SELECT count(*) FROM rag.documents WHERE external_id = 'part-0/doc-99.txt'"
             )
             #expect(stored < 800)
-            let rest = try await world.kelter("ingest", "--resume", identifier, "--json").json
+            // The run knows by a digest with which settings it began.
+            let shown = try await world.kelter("runs", "show", identifier, "--json").json
+            #expect(shown["arguments"]?["settings"]?.string?.count == 64, "\(shown)")
+            let resumed = try await KelterProcess.run(
+                ["ingest", "--resume", identifier, "--json"],
+                environment: world.environment.merging(["EMBEDDINGS_BATCH_SIZE": "7"]) { $1 }
+            )
+            #expect(resumed.messages.contains("The settings have changed"), "\(resumed.messages)")
+            let rest = try resumed.json
             #expect(rest["run_id"]?.string == identifier && rest["status"]?.string == "succeeded")
             #expect(rest["found"]?.int == 800 && rest["balanced"] == .bool(true))
             #expect(outcomes(rest) == (isStored == 1 ? ["inserted": 800] : ["inserted": 799, "skipped": 1]))

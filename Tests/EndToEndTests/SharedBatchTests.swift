@@ -31,10 +31,12 @@ struct SharedBatchTests {
         return try await world.rows("SELECT id FROM rag.runs")[0][0] ?? ""
     }
 
-    @Test("three processes share a run, embed nothing twice and print the same report")
-    func shared() async throws {
+    /// A batch of 2,400 files whose first process has as much in flight as it can, and leaves the rest to others.
+    private func withBatch(
+        _ body: (World, _ first: KelterProcess, _ join: (Int) throws -> [KelterProcess], _ run: String) async throws ->
+            Void
+    ) async throws {
         var options = FaultInjectingEndpoint.Options()
-        // So slow that the first has as much in flight as it can, and leaves the rest to the others.
         options.latency = .seconds(10)
         try await World.with(options) { world in
             try write(world, files: 0..<2400)
@@ -43,9 +45,19 @@ struct SharedBatchTests {
             environment["EMBEDDINGS_BATCH_SIZE"] = "32"
             let first = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
             let identifier = try await run(world)
-            let others = try (0..<2).map { _ in
-                try KelterProcess(["ingest", "--resume", identifier, "--json"], environment: environment)
+            let join = { [environment] (count: Int) in
+                try (0..<count).map { _ in
+                    try KelterProcess(["ingest", "--resume", identifier, "--json"], environment: environment)
+                }
             }
+            try await body(world, first, join, identifier)
+        }
+    }
+
+    @Test("three processes share a run, embed nothing twice and print the same report")
+    func shared() async throws {
+        try await withBatch { world, first, join, identifier in
+            let others = try join(2)
             try await waitUntil("all have a part") {
                 try await world.count("SELECT count(DISTINCT lease_owner) FROM rag.run_parts") == 3
             }
@@ -73,16 +85,8 @@ struct SharedBatchTests {
 
     @Test("a process whose coordinator is killed takes the run over and ends it")
     func takenOver() async throws {
-        var options = FaultInjectingEndpoint.Options()
-        options.latency = .seconds(10)
-        try await World.with(options) { world in
-            try write(world, files: 0..<2400)
-            var environment = world.environment
-            environment["EMBEDDINGS_REQUESTS_IN_FLIGHT"] = "2"
-            environment["EMBEDDINGS_BATCH_SIZE"] = "32"
-            let first = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
-            let identifier = try await run(world)
-            let second = try KelterProcess(["ingest", "--resume", identifier, "--json"], environment: environment)
+        try await withBatch { world, first, join, _ in
+            let second = try join(1)[0]
             try await waitUntil("both work") {
                 try await world.count("SELECT count(DISTINCT lease_owner) FROM rag.run_parts") == 2
             }

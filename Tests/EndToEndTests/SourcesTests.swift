@@ -251,13 +251,13 @@ struct SourcesTests {
         }
     }
 
-    /// Makes the same archive with Python's own modules in each format.
+    /// Makes the same archive with Python's own modules in each format; one name begins with an accent.
     private static let archiveScript = """
         import io, sys, tarfile, zipfile
         directory = sys.argv[1]
         members = {
-            "handbuch/anlage.md": "# Anlage\\n\\nDie Anlage wird täglich geprüft.",
-            "handbuch/anlage.md.meta.json": '{"title": "Anlage 7", "external_id": "NAME-anlage"}',
+            "handbuch/\\u0301anlage.md": "# Anlage\\n\\nDie Anlage wird täglich geprüft.",
+            "handbuch/\\u0301anlage.md.meta.json": '{"title": "Anlage 7", "external_id": "NAME-anlage"}',
             "handbuch/pumpe.txt": "Die Pumpe NAME hat zwei Ventile.",
             "groß/" + "t" * 150 + "/lang.txt": "Die Leitung NAME ist lang. " * 9000,
             ".versteckt": "x",

@@ -64,7 +64,8 @@ struct ArchiveWalk: Sendable {
             return
         }
         let name = lastComponent(member.name)
-        let directory = String(member.name.dropLast(name.count))
+        // By bytes: a name that begins with an accent is one character with the slash before it.
+        let directory = String(Substring(member.name.utf8.dropLast(name.utf8.count)))
         let candidates = SidecarName.candidates(for: name).map { directory + $0 }
         used.formUnion(candidates)
         guard filter.admits(path: relativePath + "/" + member.name, name: name) else { return }

@@ -24,7 +24,12 @@ package struct TreeWatch: Sendable {
     }
 
     private static func digest(_ request: IngestRequest) throws(KelterError) -> ContentHash {
-        var walk = try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
+        var walk = try FileTree(
+            inputs: request.inputs,
+            listed: request.listed,
+            filter: request.filter,
+            opensContainers: false
+        )
         var hasher = SHA256()
         while true {
             let entries = walk.next(entriesPerPart)
