@@ -15,8 +15,9 @@ deps: ## install what Kelter needs: Debian packages, the embedded PostgreSQL and
 	@Config/install-packages.sh
 	@Config/install-parts.sh
 
-deps-test: deps ## install what the tests need besides: the LiteLLM proxy
+deps-test: deps ## install what the tests need besides: the LiteLLM proxy, a server of buckets
 	@Config/install-test-parts.sh
+	@Config/install-test-parts.sh s3
 
 build: deps ## build .build/release/kelter
 	swift build --configuration release --product kelter

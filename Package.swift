@@ -107,7 +107,9 @@ let package = Package(
         .testTarget(name: "KelterServerTests", dependencies: ["KelterServer", "KelterModel"]),
         .testTarget(
             name: "KelterPipelineTests",
-            dependencies: ["KelterPipeline", "KelterModel", "KelterStore", "KelterEmbedding"]
+            dependencies: [
+                "KelterPipeline", "KelterModel", "KelterHashing", "KelterStore", "KelterEmbedding", "KelterLocal",
+            ]
         ),
         .testTarget(name: "KelterLocalTests", dependencies: ["KelterLocal", "KelterModel", "KelterTestSupport"]),
         .testTarget(name: "IntegrationTests", dependencies: ["KelterStore", "KelterModel", "KelterTestSupport"]),

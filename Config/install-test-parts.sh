@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes the tests' virtual environments in the parts directory; says and does nothing when they are there. Without argument:
 # `test-venv` from test-requirements.txt, the LiteLLM proxy the tests run against. With the argument `http`:
-# `http-test-venv` from http-test-requirements.txt, schemathesis. With the argument `bench`: `bench-venv` from
+# `http-test-venv` from http-test-requirements.txt, schemathesis. With the argument `s3`: `s3-test-venv` from
+# s3-test-requirements.txt, moto's server of buckets. With the argument `bench`: `bench-venv` from
 # bench-requirements.txt, the openai client that `kelter-bench embedding` measures beside Kelter's.
 set -euo pipefail
 umask 022
@@ -11,8 +12,9 @@ source "$here/parts-directory.sh"
 case ${1:-} in
 '') name=test what="the tests' LiteLLM proxy" size="750 MB" ;;
 http) name=http-test what="schemathesis" size="60 MB" ;;
+s3) name=s3-test what="moto" size="310 MB" ;;
 bench) name=bench what="Python's openai client" size="140 MB" ;;
-*) echo "usage: install-test-parts.sh [http|bench]" >&2 && exit 2 ;;
+*) echo "usage: install-test-parts.sh [http|s3|bench]" >&2 && exit 2 ;;
 esac
 requirements=$here/$name-requirements.txt
 venv=$parts/$name-venv

@@ -36,6 +36,11 @@ static inline CURLcode ccurl_setopt_socket_callback(CURL *easy, curl_sockopt_cal
     return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, value);
 }
 
+/// Variadic in C.
+static inline CURLcode ccurl_setopt_progress_callback(CURL *easy, curl_xferinfo_callback value) {
+    return curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, value);
+}
+
 /// Variadic in C. libcurl copies the bytes; the size goes first, so that a NUL does not end them.
 static inline CURLcode ccurl_set_body(CURL *easy, const void *bytes, size_t count) {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);

@@ -36,7 +36,8 @@ struct BatchExecution {
     func run(_ request: IngestRequest, _ terminal: Terminal) async throws(KelterError) -> IngestReport {
         let request = try await resumed(request, terminal)
         try services.checkProfile(request.profile, tenant: request.caller.tenant)
-        let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores())
+        let buckets = request.inputs.contains(where: S3Location.isOne) ? try services.buckets() : nil
+        let ingestion = Ingestion(catalog: catalog, jobs: jobs ?? availableCores(), buckets: buckets)
         let progress = RunProgress()
         let timeline = RunTimeline()
         var started = timespec()

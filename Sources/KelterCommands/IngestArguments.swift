@@ -37,7 +37,7 @@ struct IngestArguments {
             throw KelterError(.usage, "There is nothing to ingest.", subject: "PATH", fix: "Name files or directories.")
         }
         let sync = command.sync || command.watch
-        guard !sync || command.filesFrom == nil && command.paths.allSatisfy(isDirectory) else {
+        guard !sync || command.filesFrom == nil && command.paths.allSatisfy(Self.saysWhatIsGone) else {
             throw KelterError(
                 .usage,
                 "Files, lists and patterns do not say which files are gone.",
@@ -45,12 +45,23 @@ struct IngestArguments {
                 fix: "Give the directory instead."
             )
         }
+        if command.watch, let bucket = command.paths.first(where: S3Location.isOne) {
+            throw KelterError(
+                .usage,
+                "A bucket is not watched.",
+                subject: bucket,
+                fix: "Repeat 'kelter ingest --sync' from time to time: only what has changed is read."
+            )
+        }
         self.resume = resume
         let inputs = try command.scope.inputs()
         // Checked before anything starts; the rule itself decides again with each sidecar.
         _ = try CollectionScope.resolve(inputs)
         json = .object([
-            ("paths", .array(try command.paths.map { (path) throws(KelterError) in .string(try absoluteInput(path)) })),
+            (
+                "paths",
+                .array(try command.paths.map { (path) throws(KelterError) in .string(try Self.meaning(of: path)) })
+            ),
             ("listed", .array(listed.map { .string($0) })),
             ("tenant", .string(command.caller.tenant)),
             ("case", .string(command.caller.caseID)),
@@ -66,6 +77,18 @@ struct IngestArguments {
             ("trust_mtime", command.trustMtime.map { .bool($0) } ?? .null),
             ("plan", .bool(command.plan)),
         ])
+    }
+
+    /// An input that means the same everywhere.
+    private static func meaning(of input: String) throws(KelterError) -> String {
+        guard S3Location.isOne(input) else { return try absoluteInput(input) }
+        _ = try S3Location(input)
+        return input
+    }
+
+    /// Whether what is not found below an input is gone.
+    private static func saysWhatIsGone(_ input: String) -> Bool {
+        S3Location.isOne(input) ? (try? S3Location(input).isDirectory) == true : isDirectory(input)
     }
 
     /// The arguments of a plan, which is carried out instead of made.
@@ -117,7 +140,9 @@ struct IngestArguments {
             sync: json["sync"]?.bool ?? false,
             maximumDeletedShare: json["max_delete"]?.double ?? 0.1,
             trustsStamps: json["trust_mtime"]?.bool
-                ?? (texts("paths") + texts("listed").prefix(1)).allSatisfy(isLocalFileSystem),
+                ?? (texts("paths") + texts("listed").prefix(1)).allSatisfy {
+                    S3Location.isOne($0) || isLocalFileSystem($0)
+                },
             plan: json["plan"]?.bool ?? false,
             apply: json["apply"]?.string,
             resume: run ?? resume,

@@ -273,6 +273,32 @@ extension Services {
         )
     }
 
+    /// Who reads objects of buckets.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/settingInvalid``.
+    func buckets() throws(KelterError) -> S3Client {
+        let settings = settings.buckets
+        try settings.check()
+        var credentials: S3Credentials?
+        if let accessKey = settings.accessKey, let secretKey = settings.secretKey {
+            credentials = S3Credentials(
+                accessKey: accessKey,
+                secretKey: secretKey,
+                sessionToken: settings.sessionToken
+            )
+        }
+        return S3Client(
+            S3Configuration(
+                endpoint: settings.endpoint,
+                region: settings.region,
+                credentials: credentials,
+                security: ConnectionSecurity(caFile: settings.caFile),
+                attempts: self.settings.retryAttempts,
+                backoff: Backoff(base: self.settings.retryBaseDelay)
+            )
+        )
+    }
+
     private func chatClient() throws(KelterError) -> ChatClient? {
         guard let model = settings.chatModel, let baseURL = settings.endpointBaseURL else { return nil }
         var endpoint = ChatEndpoint(

@@ -45,6 +45,8 @@ package struct Settings: Sendable {
     package let embedding: EmbeddingSettings
     /// What happens to documents that are nearly the same as others.
     package let nearDuplicates: NearDuplicatePolicy
+    /// `AWS_…`: who reads buckets.
+    package let buckets: BucketSettings
     /// `RAG_INDEX_KIND`, `RAG_HNSW_…`, `RAG_IVF_…`.
     package let index: IndexSettings
     /// `RAG_HYBRID_ALPHA`, `RAG_MIN_SIM`, `RAG_TRGM_LIMIT`.
@@ -126,6 +128,7 @@ extension Settings {
         )
         nearDuplicates = try Self.nearDuplicates(&reader)
         service = try ServiceSettings(&reader)
+        buckets = BucketSettings(&reader)
         explained = reader.explained
         try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
     }

@@ -56,13 +56,7 @@ package struct HTTPExchange: Sendable {
             return .failure(KelterError(.internalError, "libcurl could not be set up."))
         }
         defer { curl_easy_cleanup(easy) }
-        var list: UnsafeMutablePointer<curl_slist>?
-        for (name, value) in headers {
-            // libcurl leaves a field without value out, unless a semicolon takes the colon's place.
-            list = curl_slist_append(list, trimmed(value).isEmpty ? "\(name);" : "\(name): \(value)")
-        }
-        // It waits a second for a 100 unless it is told not to ask for one.
-        list = curl_slist_append(list, "Expect:")
+        let list = headerList()
         defer { curl_slist_free_all(list) }
         let received = Received()
         let context = Unmanaged.passUnretained(received).toOpaque()
@@ -108,6 +102,17 @@ package struct HTTPExchange: Sendable {
                 body: received.body
             )
         )
+    }
+
+    /// The header fields as libcurl takes them; the caller frees the list.
+    func headerList() -> UnsafeMutablePointer<curl_slist>? {
+        var list: UnsafeMutablePointer<curl_slist>?
+        for (name, value) in headers {
+            // libcurl leaves a field without value out, unless a semicolon takes the colon's place.
+            list = curl_slist_append(list, trimmed(value).isEmpty ? "\(name);" : "\(name): \(value)")
+        }
+        // It waits a second for a 100 unless it is told not to ask for one.
+        return curl_slist_append(list, "Expect:")
     }
 
     /// What the callbacks have received; only the exchange's thread touches it.

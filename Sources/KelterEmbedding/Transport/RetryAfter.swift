@@ -6,7 +6,7 @@ import CLibCurl
 ///   - text: The value of the header field.
 ///   - now: Seconds since 1970, which a date is compared with.
 /// - Returns: The time to wait, not below zero, or `nil` when the text is neither.
-func retryAfter(_ text: String, now: Int) -> Duration? {
+package func retryAfter(_ text: String, now: Int) -> Duration? {
     // Fractions of a second are no part of the standard, but some gateways send them.
     if let first = text.utf8.first, (0x30...0x39).contains(first) {
         guard let seconds = Double(text), seconds < 1e9 else { return nil }

@@ -137,6 +137,19 @@ extension ErrorCode {
     package static let chatReplyInvalid = Self("CHAT_REPLY_INVALID")
 }
 
+// Buckets that speak the S3 protocol.
+extension ErrorCode {
+    package static let s3Invalid = Self("S3_INVALID")
+    package static let s3Unreachable = Self("S3_UNREACHABLE")
+    package static let s3Untrusted = Self("S3_UNTRUSTED")
+    package static let s3Unauthorised = Self("S3_UNAUTHORISED")
+    package static let s3Forbidden = Self("S3_FORBIDDEN")
+    package static let s3NotFound = Self("S3_NOT_FOUND")
+    package static let s3WrongRegion = Self("S3_WRONG_REGION")
+    package static let s3ReplyInvalid = Self("S3_REPLY_INVALID")
+    package static let objectChanged = Self("OBJECT_CHANGED")
+}
+
 // The database and the embedded services.
 extension ErrorCode {
     package static let databaseUnavailable = Self("DATABASE_UNAVAILABLE")
@@ -211,7 +224,8 @@ extension ErrorCode {
             .chatTimeout,
             .chatUnauthorised, .chatRefused, .chatThrottled, .chatServerError, .chatReplyInvalid, .databaseUnavailable,
             .databaseError, .pgvectorMissing, .partMissing, .serviceStartFailed, .serviceUnreachable,
-            .objectStoreFailed, .backupFailed:
+            .objectStoreFailed, .backupFailed, .s3Unreachable, .s3Untrusted, .s3Unauthorised, .s3Forbidden,
+            .s3ReplyInvalid:
             .serviceUnavailable
         case .schemaMissing, .schemaDimensionMismatch, .pgvectorTooOld, .vectorDimensionMismatch, .syncRefused,
             .runActive,

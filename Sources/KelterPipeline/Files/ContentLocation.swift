@@ -9,11 +9,13 @@ package enum ContentLocation: Equatable, Sendable {
     case record(RecordLine, of: String)
     /// A file in an archive.
     case member(ArchiveMember, of: String)
+    /// An object of a bucket, by its address.
+    case object(S3Object, of: String)
 
-    /// The path of the file that has to be opened.
+    /// The path of the file that has to be opened, or the address of the object.
     package var path: String {
         switch self {
-        case .file(let path), .record(_, let path), .member(_, let path): path
+        case .file(let path), .record(_, let path), .member(_, let path), .object(_, let path): path
         }
     }
 }
@@ -28,13 +30,14 @@ extension ContentLocation {
     /// The location as the ledger keeps it.
     ///
     /// `{path}` relative to the root of the batch, for a record with `line: [offset, length]`, for a file in an archive with
-    /// `member`.
+    /// `member`, for one in a bucket with `object: [size, etag]`.
     func json(root: String) -> JSONValue {
         var members: [(name: String, value: JSONValue)] = [("path", .string(relative(path, to: root)))]
         switch self {
         case .file: break
         case .record(let line, _): members.append(("line", .array([.int(line.offset), .int(line.length)])))
         case .member(let member, _): members.append(("member", member.json))
+        case .object(let object, _): members.append(("object", .array([.int(object.size), .string(object.etag)])))
         }
         return .object(members)
     }
@@ -48,6 +51,9 @@ extension ContentLocation {
         } else if let member = json["member"] {
             guard let member = ArchiveMember(member) else { return nil }
             self = .member(member, of: path)
+        } else if let object = json["object"] {
+            guard let size = object[0]?.int, let etag = object[1]?.string else { return nil }
+            self = .object(S3Object(size: size, etag: etag), of: path)
         } else {
             self = .file(path)
         }

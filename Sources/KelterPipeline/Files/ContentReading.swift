@@ -1,3 +1,4 @@
+import Glibc
 import KelterHashing
 import KelterModel
 import KelterParsing
@@ -8,9 +9,10 @@ extension ContentLocation {
     /// - Parameters:
     ///   - keepUpTo: Contents of up to this many bytes are returned whole.
     ///   - maximum: Larger ones are refused.
+    ///   - buckets: Who reads objects of buckets.
     /// - Returns: Size, digest and perhaps the bytes.
     /// - Throws: ``KelterError`` as ``readFile(_:keepUpTo:maximum:)``, and that of the container.
-    func read(keepUpTo: Int, maximum: Int) throws(KelterError) -> FileContent {
+    func read(keepUpTo: Int, maximum: Int, buckets: S3Client?) throws(KelterError) -> FileContent {
         switch self {
         case .file(let path):
             return try readFile(path, keepUpTo: keepUpTo, maximum: maximum)
@@ -18,6 +20,8 @@ extension ContentLocation {
             return try FileContent(line.read(from: path, maximum: maximum).text, keepUpTo: keepUpTo)
         case .member(let member, let path):
             return try read(member, of: path, keepUpTo: keepUpTo, maximum: maximum)
+        case .object(let object, let address):
+            return try read(object, at: S3Location(address), buckets, keepUpTo: keepUpTo, maximum: maximum)
         }
     }
 }
@@ -29,14 +33,7 @@ extension ContentLocation {
         keepUpTo: Int,
         maximum: Int
     ) throws(KelterError) -> FileContent {
-        guard member.size <= maximum else {
-            throw KelterError(
-                .fileTooLarge,
-                "The file has \(member.size) bytes, more than the \(maximum) that are read.",
-                subject: member.name,
-                fix: "Split the file."
-            )
-        }
+        guard member.size <= maximum else { throw tooLarge(member.size, maximum, member.name) }
         let archive = try ArchiveShelf.shared.archive(path)
         var hasher = SHA256()
         var kept: [UInt8]? = member.size <= keepUpTo ? [] : nil
@@ -45,6 +42,32 @@ extension ContentLocation {
             kept?.append(contentsOf: bytes)
         }
         return FileContent(size: member.size, hash: try hasher.finish(), bytes: kept)
+    }
+
+    private func read(
+        _ object: S3Object,
+        at location: S3Location,
+        _ buckets: S3Client?,
+        keepUpTo: Int,
+        maximum: Int
+    ) throws(KelterError) -> FileContent {
+        guard object.size <= maximum else { throw tooLarge(object.size, maximum, path) }
+        guard let buckets else { throw KelterError(.internalError, "Nobody reads buckets here.", subject: path) }
+        var hasher = SHA256()
+        var kept: [UInt8]? = object.size <= keepUpTo ? [] : nil
+        try buckets.read(location.key, of: location.bucket, object) { bytes in
+            hasher.update(bytes)
+            kept?.append(contentsOf: bytes)
+        }
+        return FileContent(size: object.size, hash: try hasher.finish(), bytes: kept)
+    }
+}
+
+extension ContentLocation {
+    /// Whether a failure to read says that there is nothing any more.
+    func isGone(_ error: KelterError) -> Bool {
+        if case .object = self { return error.code == .s3NotFound && error.subject == path }
+        return access(path, F_OK) != 0 && errno == ENOENT
     }
 }
 

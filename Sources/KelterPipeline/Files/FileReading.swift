@@ -28,14 +28,7 @@ package func readFile(_ path: String, keepUpTo: Int, maximum: Int) throws(Kelter
     guard before.st_mode & S_IFMT == S_IFREG else {
         throw KelterError(.fileUnreadable, "It is not a regular file.", subject: path, fix: "Give a regular file.")
     }
-    guard size <= maximum else {
-        throw KelterError(
-            .fileTooLarge,
-            "The file has \(size) bytes, more than the \(maximum) that are read.",
-            subject: path,
-            fix: "Split the file."
-        )
-    }
+    guard size <= maximum else { throw tooLarge(size, maximum, path) }
     var hasher = SHA256()
     var kept: [UInt8]?
     if size <= keepUpTo {
@@ -121,6 +114,15 @@ private func status(of descriptor: Int32, _ path: String) throws(KelterError) ->
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw unreadable(path, errno) }
     return status
+}
+
+func tooLarge(_ size: Int, _ maximum: Int, _ path: String) -> KelterError {
+    KelterError(
+        .fileTooLarge,
+        "The file has \(size) bytes, more than the \(maximum) that are read.",
+        subject: path,
+        fix: "Split the file."
+    )
 }
 
 func changed(_ path: String) -> KelterError {

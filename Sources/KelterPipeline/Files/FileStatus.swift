@@ -51,10 +51,12 @@ extension FoundFile {
 
 extension ContentLocation {
     fileprivate func stamp(at now: Int) -> (text: String, isSettled: Bool)? {
+        // A listing says of each object what it is; nothing of it is older than that.
+        if case .object(let object, _) = self { return ("\(object.size):\(object.etag)", true) }
         guard let status = FileStatus(path) else { return nil }
         let isSettled = status.isSettled(at: now)
         switch self {
-        case .file: return (status.text, isSettled)
+        case .file, .object: return (status.text, isSettled)
         case .member(let member, _): return ("\(status.text)@\(member.offset)+\(member.packedSize)", isSettled)
         case .record(let line, _): return ("\(status.text)@\(line.offset)+\(line.length)", isSettled)
         }

@@ -43,7 +43,8 @@ package protocol InputWalk: Sendable {
     ///
     /// - Parameter count: How many at most.
     /// - Returns: Between one entry and `count`, or none at the end.
-    mutating func next(_ count: Int) -> [FoundEntry]
+    /// - Throws: ``KelterError`` when what comes after is not known.
+    mutating func next(_ count: Int) throws(KelterError) -> [FoundEntry]
 }
 
 /// What a walk over the inputs of a batch comes across.

@@ -25,6 +25,7 @@ struct ContentProducer: Sendable {
     let source: EmbeddingSource
     let store: Store
     let io: IOThreads
+    let buckets: S3Client?
     /// How many documents are parsed at a time.
     let jobs: Budget
     /// Whether texts get a signature, by which near duplicates are found.
@@ -119,10 +120,10 @@ struct ContentProducer: Sendable {
     private func bytes(of item: IngestItem) async throws(KelterError) -> [UInt8] {
         if let bytes = item.content.bytes { return bytes }
         let location = item.file.location
-        let size = item.content.size
+        let (size, buckets) = (item.content.size, buckets)
         let again = await io.run { () -> Result<FileContent, KelterError> in
             do throws(KelterError) {
-                return .success(try location.read(keepUpTo: size, maximum: size))
+                return .success(try location.read(keepUpTo: size, maximum: size, buckets: buckets))
             } catch {
                 return .failure(error.code == .fileTooLarge ? changed(location.path) : error)
             }

@@ -99,6 +99,8 @@ struct ItemReader: Sendable {
     /// A sidecar that takes the place of the file's own.
     let metadataPath: String?
     let maximumBytes: Int
+    /// Who reads objects of buckets.
+    var buckets: S3Client?
 
     /// A file that has been read.
     struct ReadFile: Sendable {
@@ -131,12 +133,12 @@ struct ItemReader: Sendable {
             _ = try CollectionScope.resolve(caller.inputs(with: sidecar))
             let content =
                 if let read { read } else {
-                    try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes)
+                    try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes, buckets: buckets)
                 }
             let items = try items(file, content, sidecar)
             return .success(ReadFile(items: items, stamp: stamp(now, file, content, metadata)))
         } catch {
-            let isGone = access(file.path, F_OK) != 0 && errno == ENOENT
+            let isGone = file.location.isGone(error)
             let error = error.about(file.relativePath)
             return .failure(ItemFailure(externalID: file.relativePath, error: error, isGone: isGone))
         }
@@ -204,7 +206,7 @@ struct ItemReader: Sendable {
         }
         guard let location = sidecarLocation(of: file) else { return (nil, nil) }
         let limit = 1 << 20
-        let bytes = try location.read(keepUpTo: limit, maximum: limit).bytes ?? []
+        let bytes = try location.read(keepUpTo: limit, maximum: limit, buckets: buckets).bytes ?? []
         do throws(JSONReader.Failure) {
             return (try JSONReader.read(bytes), nil)
         } catch {

@@ -228,6 +228,10 @@ actor Batch {
                     await account([nil], .skipped, problem, at: place, in: part.number)
                     continue
                 }
+                if failure.error.endsRun || failure.error.code == .interrupted {
+                    await leave(failure, in: part.number)
+                    continue
+                }
                 let problem = problem(failure.externalID, failure.error)
                 await account([nil], .failed, problem, at: place, in: part.number)
             }
@@ -337,6 +341,18 @@ actor Batch {
     private func leave(_ item: IngestItem, _ reason: SkipReason, in part: Int) async {
         let problem = ItemProblem(externalID: item.externalID, code: reason.rawValue, detail: "")
         for _ in item.scope.targets { progress.count(.skipped, problem: problem) }
+        await settle(part, isComplete: false)
+    }
+
+    /// Counts a file that could not be read for what ends the run.
+    private func leave(_ failure: ItemFailure, in part: Int) async {
+        progress.end(with: failure.error)
+        let reason = failure.error.code == .interrupted ? SkipReason.interrupted : .runEnded
+        progress.update { $0.found += 1 }
+        progress.count(
+            .skipped,
+            problem: ItemProblem(externalID: failure.externalID, code: reason.rawValue, detail: "")
+        )
         await settle(part, isComplete: false)
     }
 

@@ -130,7 +130,8 @@ struct BatchCourse: Sendable {
                 root: walk.root,
                 worker: ProcessName.current.description,
                 lease: lease,
-                coordinator: coordinator
+                coordinator: coordinator,
+                progress: progress
             ),
             progress: progress
         )

@@ -45,7 +45,7 @@ actor PlannedInputs: BatchInputs {
     }
 
     func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
-        let entries = await entries(of: walk, entriesPerPart, on: io)
+        let entries = try await entries(of: walk, entriesPerPart, on: io)
         guard !entries.found.isEmpty else {
             progress.update { $0.isWalkFinished = true }
             return nil
@@ -66,13 +66,15 @@ struct LeasedInputs: BatchInputs {
     let lease: Duration
     /// Who finds the inputs; `nil` when this process does.
     let coordinator: String?
+    /// What ends the run also ends the wait for inputs: they may never be found.
+    let progress: RunProgress
 
     /// How long a process waits before it looks again, at most.
     private static let longestPause = Duration.milliseconds(250)
 
     func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
         var pause = Duration.milliseconds(2)
-        while !Task.isCancelled {
+        while !Task.isCancelled, progress.snapshot.error == nil {
             if let part = try await store.claimPart(of: run, worker: worker, lease: lease, tenant: tenant) {
                 var input = InputPart(
                     lease: part.lease,
@@ -128,13 +130,13 @@ struct InputFinder: Sendable {
     /// - Parameters:
     ///   - start: The walk.
     ///   - known: The paths that have been added before.
-    /// - Throws: ``KelterError`` of the database, ``ErrorCode/interrupted`` among them.
+    /// - Throws: ``KelterError`` of the walk or the database, ``ErrorCode/interrupted`` among them.
     func find(_ start: any InputWalk, except known: Set<String>) async throws(KelterError) {
         var walk = start
         var pending: [FoundEntry] = []
         while true {
             guard !Task.isCancelled else { throw KelterError(.interrupted, "The walk was interrupted.") }
-            let entries = await entries(of: walk, entriesPerPart, on: io)
+            let entries = try await entries(of: walk, entriesPerPart, on: io)
             walk = entries.rest
             pending += entries.found.filter { !known.contains($0.relativePath) }
             while pending.count >= entriesPerPart || entries.found.isEmpty && !pending.isEmpty {
@@ -157,10 +159,10 @@ private func entries(
     of walk: any InputWalk,
     _ count: Int,
     on io: IOThreads
-) async -> (found: [FoundEntry], rest: any InputWalk) {
-    await io.run {
+) async throws(KelterError) -> (found: [FoundEntry], rest: any InputWalk) {
+    try await io.attempt { () throws(KelterError) in
         var walk = walk
-        let found = walk.next(count)
+        let found = try walk.next(count)
         return (found, walk)
     }
 }

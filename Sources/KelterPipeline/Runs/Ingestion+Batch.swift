@@ -19,12 +19,23 @@ extension Ingestion {
     /// - Throws: ``KelterError`` when the run could not be begun or recorded at all, and with exit code 4 when a guard
     ///   refused.
     package func ingest(_ request: IngestRequest, progress: RunProgress) async throws(KelterError) -> IngestReport {
+        // What blocks on a bucket does not see the cancellation of a task.
+        let result: Result<IngestReport, KelterError> = await withTaskCancellationHandler {
+            do throws(KelterError) {
+                return .success(try await work(on: request, progress: progress))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            buckets?.cancel()
+        }
+        return try result.get()
+    }
+
+    private func work(on request: IngestRequest, progress: RunProgress) async throws(KelterError) -> IngestReport {
         let clock = ContinuousClock()
         let start = clock.now
-        let walk: any InputWalk =
-            if let apply = request.apply { try PlanWalk(apply) } else {
-                try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
-            }
+        let walk = try walk(of: request)
         if let name = request.profile {
             _ = try catalog.routing.profile(for: RouteKeys(tenant: request.caller.tenant), named: name)
         }
@@ -71,6 +82,22 @@ extension Ingestion {
                 }
             }
         }
+    }
+
+    private func walk(of request: IngestRequest) throws(KelterError) -> any InputWalk {
+        if let apply = request.apply { return try PlanWalk(apply) }
+        guard let address = request.inputs.first(where: S3Location.isOne) else {
+            return try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
+        }
+        guard let buckets, request.inputs.count == 1, request.listed.isEmpty else {
+            throw KelterError(
+                .usage,
+                "A bucket is read by a batch of its own.",
+                subject: address,
+                fix: "Give one s3:// address and no other path."
+            )
+        }
+        return S3Walk(try S3Location(address), client: buckets, filter: request.filter)
     }
 
     private func plan(

@@ -59,12 +59,19 @@ package final class Ingestion: Sendable {
     /// Bytes in memory for documents between reading and writing.
     private static let memoryBudget = 96 << 20
 
+    /// An object costs waiting, not computing.
+    private static let objectsAtATime = 16
+
     /// The stages of all profiles.
     package let catalog: StageCatalog
     /// Those of the default profile, whose store has the ledger.
     var stages: Stages { catalog.standard }
     let io: IOThreads
     let jobs: Int
+    /// How many files are read at a time.
+    let readers: Int
+    /// Who reads objects of buckets.
+    let buckets: S3Client?
     let memory = Budget(total: memoryBudget)
     private let parsing: Budget
     private let nearClaims = NearClaims()
@@ -76,11 +83,14 @@ package final class Ingestion: Sendable {
     /// - Parameters:
     ///   - catalog: The stages of all profiles.
     ///   - jobs: How many files are read, hashed and parsed at a time; at least one.
-    package init(catalog: StageCatalog, jobs: Int) {
+    ///   - buckets: Who reads objects of buckets; default nobody.
+    package init(catalog: StageCatalog, jobs: Int, buckets: S3Client? = nil) {
         self.catalog = catalog
         self.jobs = max(1, jobs)
+        self.buckets = buckets
         parsing = Budget(total: self.jobs)
-        io = IOThreads(count: self.jobs)
+        readers = buckets == nil ? self.jobs : max(self.jobs, Self.objectsAtATime)
+        io = IOThreads(count: readers)
     }
 
     /// What has been exchanged with the embedding endpoint.
@@ -103,6 +113,7 @@ package final class Ingestion: Sendable {
                 source: stages.source,
                 store: stages.store,
                 io: io,
+                buckets: buckets,
                 jobs: parsing,
                 signs: stages.nearDuplicates.strategy != .off
             ),
@@ -139,7 +150,7 @@ extension KelterError {
         case .embeddingUnreachable, .embeddingUnauthorised, .databaseUnavailable, .schemaMissing,
             .schemaDimensionMismatch, .vectorDimensionMismatch, .modelMismatch, .embeddingModelDrift,
             .embeddingTruncation, .embeddingRedirected, .embeddingUntrusted, .pgvectorMissing, .pgvectorTooOld,
-            .partMissing, .tokenizerInvalid:
+            .partMissing, .tokenizerInvalid, .s3Unreachable, .s3Untrusted, .s3Unauthorised, .s3WrongRegion:
             true
         default:
             false

@@ -18,7 +18,8 @@ struct PartReader: Sendable {
             profileName: request.profile,
             naming: .relativePath(root: root),
             metadataPath: nil,
-            maximumBytes: Ingestion.maximumFileBytes
+            maximumBytes: Ingestion.maximumFileBytes,
+            buckets: ingestion.buckets
         )
     }
 
@@ -32,7 +33,7 @@ struct PartReader: Sendable {
         let known =
             trusts ? try await store.stamps(of: files.map(\.relativePath), root: root, tenant: tenant) : [:]
         let (reader, io) = (reader, ingestion.io)
-        let shares = files.shares(ingestion.jobs)
+        let shares = files.shares(ingestion.readers)
         let read = await withTaskGroup(of: (Int, [Result<ItemReader.ReadFile, ItemFailure>]).self) { group in
             for (index, share) in shares.enumerated() {
                 group.addTask {

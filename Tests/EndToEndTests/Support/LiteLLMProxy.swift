@@ -1,9 +1,4 @@
 import Foundation
-import FoundationNetworking
-import Glibc
-import KelterLocal
-import KelterTestSupport
-import Testing
 
 /// The LiteLLM proxy as a child process on a free loopback port.
 struct LiteLLMProxy {
@@ -53,11 +48,9 @@ struct LiteLLMProxy {
     }
 
     let key = "sk-test-\(UUID().uuidString)"
-    private let pid: pid_t
-    private let port: UInt16
-    private let log: String
+    private let service: PythonService
 
-    var baseURL: String { "http://127.0.0.1:\(port)/v1" }
+    var baseURL: String { "http://127.0.0.1:\(service.port)/v1" }
 
     /// Starts the proxy.
     ///
@@ -67,53 +60,18 @@ struct LiteLLMProxy {
     ///   - environment: Further variables, `NAME=value`.
     /// - Throws: What keeps the process from starting.
     init(configuration: String, directory: String, environment: [String] = []) throws {
-        port = try freePort()
-        log = directory + "/litellm.log"
-        let output = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        defer { for descriptor in [output, null] { close(descriptor) } }
-        pid = try ChildProcess.spawn(
-            [
-                "\(TestServer.partsDirectory)/test-venv/bin/litellm", "--config", configuration,
-                "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1",
-            ],
-            environment: ChildProcess.cleanEnvironment + [
+        service = try PythonService(
+            "test-venv/bin/litellm",
+            directory: directory,
+            environment: [
                 "LITELLM_LOCAL_MODEL_COST_MAP=True", "LITELLM_TELEMETRY=False", "NO_PROXY=*",
                 // Its OpenAI client would repeat what a model refuses, twice, whatever the configuration says.
                 "DEFAULT_MAX_RETRIES=0", "LITELLM_MASTER_KEY=\(key)",
-            ] + environment,
-            input: null,
-            output: output,
-            error: output
-        )
+            ] + environment
+        ) { ["--config", configuration, "--host", "127.0.0.1", "--port", $0, "--num_workers", "1"] }
     }
 
-    /// Waits for `/health/liveliness`; a cold start takes ten seconds or more.
-    func waitUntilReady() async throws {
-        let url = try #require(URL(string: "http://127.0.0.1:\(port)/health/liveliness"))
-        for _ in 0..<600 {
-            if ChildProcess.endedStatus(of: pid) != nil { break }
-            if let (_, response) = try? await URLSession.shared.data(from: url),
-                (response as? HTTPURLResponse)?.statusCode == 200
-            {
-                return
-            }
-            try await Task.sleep(for: .milliseconds(200))
-        }
-        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
-        Issue.record("The LiteLLM proxy did not start (run make deps-test): \(text.suffix(2000))")
-        throw CancellationError()
-    }
+    func waitUntilReady() async throws { try await service.waitUntilReady("/health/liveliness") }
 
-    func stop() {
-        kill(pid, SIGTERM)
-        ChildProcess.wait(for: pid)
-    }
-}
-
-/// A port nobody listens on at the moment.
-private func freePort() throws -> UInt16 {
-    let server = try LoopbackHTTPServer { _ in .init(status: 200, body: []) }
-    defer { server.stop() }
-    return server.port
+    func stop() { service.stop() }
 }
