@@ -15,7 +15,9 @@ struct IngestCommand: ExecutableCommand {
             """
     )
 
-    @Argument(help: "Files, directories, patterns as in 'docs/**/*.md', and .jsonl files of records.")
+    @Argument(
+        help: "Files, directories, patterns as in 'docs/**/*.md', .jsonl files of records, or s3://bucket/directory/."
+    )
     var paths: [String] = []
 
     @Option(help: ArgumentHelp("Also the files of a list, one path a line; - is standard input.", valueName: "file"))
@@ -35,8 +37,10 @@ struct IngestCommand: ExecutableCommand {
 
     @Flag(
         inversion: .prefixedNo,
-        help:
-            "Take a file with the size, times and number it had for unchanged; default: on file systems of this machine."
+        help: """
+            Take a file with the size, times and number it had for unchanged; default: on file systems of this machine \
+            and in buckets.
+            """
     )
     var trustMtime: Bool?
 

@@ -125,7 +125,7 @@ import Testing
             let applied = try await world.kelter("ingest", "--apply", plan, "--json")
             let report = try applied.json
             #expect(report["outcomes"]?["inserted"]?.int == 1 && report["balanced"] == .bool(true), "\(report)")
-            #expect(report["failures"]?.array?.map { $0["code"]?.string } == ["OBJECT_CHANGED"])
+            #expect(report["failures"]?.array?.map { $0["code"]?.string } == ["PLAN_CHANGED"], "\(report)")
             let one = try await world.kelter("ingest", "s3://akten/b.txt", "--json").json
             #expect(one["outcomes"]?["inserted"]?.int == 1 && one["found"]?.int == 1, "\(one)")
         }

@@ -48,7 +48,10 @@ import Testing
             routing: (routing, path)
         )
         let fromFile = Set(settings.explained.filter { $0.origin != .builtIn }.map(\.name))
-        let secrets: Set = ["LITELLM_MASTER_KEY", "RAG_INTERNAL_KEYS"]
+        let secrets: Set = [
+            "LITELLM_MASTER_KEY", "RAG_INTERNAL_KEYS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ]
         let others = Set(settings.explained.map(\.name)).subtracting(fromFile)
         #expect(others.filter { !$0.hasSuffix("_FILE") } == secrets)
         let legal = try settings.routing.profile(

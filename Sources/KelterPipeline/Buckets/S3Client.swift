@@ -95,6 +95,14 @@ package final class S3Client: Sendable {
         return page
     }
 
+    /// What a listing tells of one object now; `nil` when there is none.
+    ///
+    /// - Throws: ``KelterError`` with one of the `s3…` codes.
+    func object(_ key: String, of bucket: String) throws(KelterError) -> S3Object? {
+        // In the order of keys it comes before all that it is the beginning of.
+        try list(key, of: bucket, after: nil).objects.first { $0.key == key }?.object
+    }
+
     /// Reads an object that must still be what the listing told; a transfer that breaks off goes on where it was.
     ///
     /// - Parameters:

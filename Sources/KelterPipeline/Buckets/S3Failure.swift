@@ -1,3 +1,4 @@
+import Glibc
 import KelterEmbedding
 import KelterModel
 import KelterParsing
@@ -79,7 +80,7 @@ struct S3Failure: Error {
             )
         } else {
             self.init(status: head.status, code: shortened(code), subject)
-            pause = isPassing ? head.headers["retry-after"].flatMap { retryAfter($0, now: 0) } : nil
+            pause = isPassing ? head.headers["retry-after"].flatMap { retryAfter($0, now: time(nil)) } : nil
         }
     }
 

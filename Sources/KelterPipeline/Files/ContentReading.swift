@@ -71,6 +71,33 @@ extension ContentLocation {
     }
 }
 
+extension FoundFile {
+    /// An object of a bucket and its sidecar as a listing tells them now.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/s3NotFound`` or another `s3…` code.
+    func listedAgain(by buckets: S3Client) throws(KelterError) -> FoundFile {
+        guard let now = try location.listedAgain(by: buckets) else {
+            throw KelterError(.s3NotFound, "There is no such object any more.", subject: path, fix: "Ingest again.")
+        }
+        var file = FoundFile(
+            location: now,
+            relativePath: relativePath,
+            sidecar: try sidecar?.listedAgain(by: buckets),
+            name: name
+        )
+        file.expected = expected
+        return file
+    }
+}
+
+extension ContentLocation {
+    fileprivate func listedAgain(by buckets: S3Client) throws(KelterError) -> ContentLocation? {
+        guard case .object(_, let address) = self else { return self }
+        let location = try S3Location(address)
+        return try buckets.object(location.key, of: location.bucket).map { .object($0, of: address) }
+    }
+}
+
 extension FileContent {
     init(_ bytes: [UInt8], keepUpTo: Int) throws(KelterError) {
         self.init(size: bytes.count, hash: try SHA256.hash(bytes), bytes: bytes.count <= keepUpTo ? bytes : nil)

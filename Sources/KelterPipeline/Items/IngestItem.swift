@@ -118,6 +118,19 @@ struct ItemReader: Sendable {
     ///   - stamps: Whether it is to be remembered. Default `false`.
     /// - Returns: The file's items, or why there are none.
     func read(_ file: FoundFile, known: FileStamp? = nil, stamps: Bool = false) -> Result<ReadFile, ItemFailure> {
+        let result = readAsFound(file, known: known, stamps: stamps)
+        guard case .failure(let failure) = result, failure.error.code == .objectChanged, let buckets else {
+            return result
+        }
+        // As of a file, what counts is what an object is when it is its turn, not when it was found.
+        do throws(KelterError) {
+            return readAsFound(try file.listedAgain(by: buckets), known: known, stamps: stamps)
+        } catch {
+            return .failure(failed(file, error))
+        }
+    }
+
+    private func readAsFound(_ file: FoundFile, known: FileStamp?, stamps: Bool) -> Result<ReadFile, ItemFailure> {
         // Before the file is opened: a change in between makes the stamp one that never comes again.
         let now = stamps ? file.stamp(at: FileStatus.now) : nil
         do throws(KelterError) {
@@ -138,10 +151,13 @@ struct ItemReader: Sendable {
             let items = try items(file, content, sidecar)
             return .success(ReadFile(items: items, stamp: stamp(now, file, content, metadata)))
         } catch {
-            let isGone = file.location.isGone(error)
-            let error = error.about(file.relativePath)
-            return .failure(ItemFailure(externalID: file.relativePath, error: error, isGone: isGone))
+            return .failure(failed(file, error))
         }
+    }
+
+    private func failed(_ file: FoundFile, _ error: KelterError) -> ItemFailure {
+        let isGone = file.location.isGone(error)
+        return ItemFailure(externalID: file.relativePath, error: error.about(file.relativePath), isGone: isGone)
     }
 
     private func stamp(
