@@ -121,6 +121,8 @@ package final class S3Client: Sendable {
         var received = 0
         try retrying(progress: { received }) { () throws(S3Failure) in
             let start = received
+            // The connection broke behind the last byte; there is no range that begins there.
+            guard start == 0 || start < object.size else { return }
             var headers = [(name: "if-match", value: object.etag)]
             if start > 0 { headers.append(("range", "bytes=\(start)-")) }
             let request = try request(bucket, key: key, [], headers: headers, subject)

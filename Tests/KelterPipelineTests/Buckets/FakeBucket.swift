@@ -90,6 +90,7 @@ final class FakeBucket: Sendable {
         guard let bytes = state.objects[key] else { return refusal(404, "NoSuchKey") }
         guard request.header("if-match") == etag(bytes) else { return refusal(412, "PreconditionFailed") }
         let start = request.header("range").flatMap { Int($0.dropFirst("bytes=".count).dropLast()) }
+        guard start ?? 0 < max(1, bytes.count) else { return refusal(416, "InvalidRange") }
         var response = LoopbackHTTPServer.Response(
             status: start == nil ? 200 : 206,
             body: Array(bytes[(start ?? 0)...])

@@ -107,6 +107,16 @@ struct S3ClientTests {
         }
     }
 
+    @Test("a transfer that breaks off behind the last byte has come to its end")
+    func brokenAtTheEnd() throws {
+        try withBucket(["a": "A"]) { bucket in
+            let late = LoopbackHTTPServer.Response(body: Array("A".utf8), delivery: .claimedLength(100))
+            bucket.shared.state.withLock { $0.faults = [late] }
+            let content = try read("a", of: bucket, as: "A")
+            #expect(content == "A")
+        }
+    }
+
     @Test("an overloaded service is asked again when it says, and one that stays so ends the run")
     func overloaded() throws {
         try withBucket(["a": "A"]) { bucket in
