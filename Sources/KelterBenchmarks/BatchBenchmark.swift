@@ -4,7 +4,7 @@ import KelterModel
 import KelterStore
 import KelterTestSupport
 
-/// `kelter-bench batch [FILES]`, a night in short.
+/// `kelter-bench batch [FILES [MB]]`, a night in short.
 ///
 /// A batch over an endpoint that answers one request in twenty with 429, 500 or a cut body, killed twice and through a restart
 /// of the database server, and resumed to its end.
@@ -12,6 +12,8 @@ import KelterTestSupport
 /// What is stored is held against a batch of the same files that nothing disturbs. No vector index is in place.
 struct BatchBenchmark {
     let files: Int
+    /// The size of one text among them; 0 for none.
+    let megabytes: Int
     let directory: String
     /// The `kelter` binary.
     let binary: String
@@ -34,8 +36,9 @@ struct BatchBenchmark {
         mkdir(directory, 0o755)
         for name in ["corpus", "server"] { mkdir("\(directory)/\(name)", 0o755) }
         var corpus = Corpus(files: files, sizes: 1024...8192)
-        let bytes = try corpus.write(to: directory + "/corpus")
-        print("\(files) files, \(bytes / 1_000_000) MB")
+        var bytes = try corpus.write(to: directory + "/corpus")
+        if megabytes > 0 { bytes += try corpus.write(megabytes * 1_000_000, to: directory + "/corpus/large.txt") }
+        print("\(files) files\(megabytes > 0 ? " and a large one" : ""), \(bytes / 1_000_000) MB")
         var dumps: [String] = []
         for events in [[], [Event.kill(at: 0.2), .restart(at: 0.45), .kill(at: 0.7)]] {
             let (course, dump) = try await measured(events)

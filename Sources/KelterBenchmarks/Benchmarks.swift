@@ -5,7 +5,8 @@ import KelterStore
 import KelterTestSupport
 
 /// `kelter-bench [FILES]`: batches of text files against an instant endpoint, without and with the vector index in place;
-/// `kelter-bench embedding [TEXTS]`: the embedding client alone; `kelter-bench batch [FILES]`: a batch that is disturbed.
+/// `kelter-bench embedding [TEXTS]`: the embedding client alone; `kelter-bench batch [FILES [MB]]`: a batch that is
+/// disturbed, perhaps with one large text in it.
 ///
 /// The first runs the release binary beside it as a process of its own, so that memory and processor time are those of
 /// the product. Everything is made and removed by the benchmark itself.
@@ -14,15 +15,21 @@ struct Benchmarks {
     static func main() async {
         do {
             let arguments = CommandLine.arguments.dropFirst()
-            let number = arguments.last.flatMap { Int($0) }
+            let numbers = arguments.compactMap { Int($0) }
+            let number = numbers.first
             switch arguments.first {
             case "embedding":
                 try EmbeddingBenchmark(texts: max(1, number ?? 20_000)).run()
             case "batch":
                 let directory = "/tmp/kelter-bench-\(getpid())"
                 defer { _ = try? ChildProcess.run(["rm", "-rf", directory]) }
-                try await BatchBenchmark(files: max(1, number ?? 100_000), directory: directory, binary: try binary())
-                    .run()
+                let benchmark = BatchBenchmark(
+                    files: max(1, number ?? 100_000),
+                    megabytes: numbers.dropFirst().first ?? 0,
+                    directory: directory,
+                    binary: try binary()
+                )
+                try await benchmark.run()
             case EmbeddingWorkers.endpointMode:
                 try EmbeddingWorkers.serve(Array(arguments))
             case EmbeddingWorkers.clientMode:

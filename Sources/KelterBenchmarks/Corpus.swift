@@ -28,12 +28,22 @@ struct Corpus {
         for number in 0..<files {
             let folder = "\(directory)/part-\(number / 500)"
             if number % 500 == 0 { mkdir(folder, 0o755) }
-            let bytes = text(of: sizes.lowerBound + Int(next() % UInt64(sizes.count)))
-            let descriptor = open("\(folder)/document-\(number).txt", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+            let size = sizes.lowerBound + Int(next() % UInt64(sizes.count))
+            total += try write(size, to: "\(folder)/document-\(number).txt")
+        }
+        return total
+    }
+
+    /// Writes one file of about a size, a mebibyte at a time, and returns its bytes.
+    mutating func write(_ size: Int, to path: String) throws(KelterError) -> Int {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        defer { close(descriptor) }
+        var total = 0
+        while total < size {
+            let bytes = text(of: min(size - total, 1 << 20))
             let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            close(descriptor)
             guard written == bytes.count else {
-                throw KelterError(.objectStoreFailed, "The corpus cannot be written.", subject: folder)
+                throw KelterError(.objectStoreFailed, "The corpus cannot be written.", subject: path)
             }
             total += written
         }

@@ -67,18 +67,47 @@ package struct DocumentParser: Sendable {
         }
     }
 
+    /// Whether a file is plain text by its name and declared type; its content may tell otherwise.
+    package func expectsPlainText(name: String, mediaType: String?) -> Bool {
+        let declared = mediaType.map(DeclaredMediaType.init)
+        return (try? TextFormat.detect([], extension: fileExtension(of: name), declared: declared)) == .plainText
+    }
+
+    /// Refuses a file that is too large for its format.
+    ///
+    /// - Parameters:
+    ///   - size: Its bytes.
+    ///   - beginning: The first of them; 64 KiB are enough.
+    ///   - name: Its name.
+    ///   - mediaType: The type a sidecar declares.
+    /// - Throws: ``KelterError`` with `fileTooLarge`, or as ``checkMediaType(beginning:name:mediaType:)``.
+    package func checkSize(
+        _ size: Int,
+        beginning: [UInt8],
+        name: String,
+        mediaType: String? = nil
+    ) throws(KelterError) {
+        guard size > limits.maximumBytes else { return }
+        var text = LargeTextWriter(name: name, mediaType: mediaType, limits: limits, signs: false)
+        let isPlainText = try text.isPlainText(beginning)
+        let maximum = isPlainText ? limits.maximumPlainTextBytes : limits.maximumBytes
+        if size > maximum { throw tooLarge(size, maximum).about(name) }
+    }
+
+    private func tooLarge(_ size: Int, _ maximum: Int) -> KelterError {
+        KelterError(
+            .fileTooLarge,
+            "The file has \(size) bytes, more than the \(maximum) that are read of its format.",
+            fix: "Split the file."
+        )
+    }
+
     private func parse(
         _ bytes: [UInt8],
         extension: String,
         declared: DeclaredMediaType?
     ) throws(KelterError) -> ParseResult {
-        guard bytes.count <= limits.maximumBytes else {
-            throw KelterError(
-                .fileTooLarge,
-                "The file has \(bytes.count) bytes, more than the \(limits.maximumBytes) allowed.",
-                fix: "Split the file or raise the limit."
-            )
-        }
+        guard bytes.count <= limits.maximumBytes else { throw tooLarge(bytes.count, limits.maximumBytes) }
         if let format = BinaryFormat.recognise(bytes) { throw unsupported(format.mediaType) }
 
         var decoder = TextDecoder(bytes)
@@ -105,7 +134,7 @@ package struct DocumentParser: Sendable {
 }
 
 /// The lower-case extension of a file name without its dot; empty when there is none.
-private func fileExtension(of name: String) -> String {
+func fileExtension(of name: String) -> String {
     let last = name.utf8.split(separator: UInt8(ascii: "/")).last ?? Substring(name).utf8
     guard let dot = last.lastIndex(of: UInt8(ascii: ".")), dot > last.startIndex else { return "" }
     return lowercasedASCII(String(Substring(last[last.index(after: dot)...])))

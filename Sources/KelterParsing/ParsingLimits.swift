@@ -2,10 +2,14 @@
 ///
 /// A file that exceeds a bound fails with a code; nothing is cut off silently.
 package struct ParsingLimits: Equatable, Sendable {
-    /// The largest file, in bytes.
+    /// The largest file that is parsed in memory, in bytes.
     ///
     /// Default 100 MiB.
     package var maximumBytes: Int
+    /// The largest plain text, in bytes, which ``LargeText`` reads.
+    ///
+    /// Default 2 GiB, whose chunks are named by some 60 MB of memory.
+    package var maximumPlainTextBytes: Int
     /// The largest extracted text, in bytes, before and after markup is taken away.
     ///
     /// Default 100 MiB.
@@ -37,6 +41,7 @@ package struct ParsingLimits: Equatable, Sendable {
 
     package init(
         maximumBytes: Int = 100 << 20,
+        maximumPlainTextBytes: Int = 2 << 30,
         maximumTextBytes: Int = 100 << 20,
         maximumMarkdownBytes: Int = 8 << 20,
         maximumDepth: Int = 1024,
@@ -44,6 +49,7 @@ package struct ParsingLimits: Equatable, Sendable {
         maximumHeadingBytes: Int = 1_000
     ) {
         self.maximumBytes = maximumBytes
+        self.maximumPlainTextBytes = maximumPlainTextBytes
         self.maximumTextBytes = maximumTextBytes
         self.maximumMarkdownBytes = maximumMarkdownBytes
         self.maximumDepth = maximumDepth

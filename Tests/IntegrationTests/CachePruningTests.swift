@@ -120,9 +120,9 @@ struct CachePruningTests {
             let record = TenantRecord(tenant: tenant, schema: "dev", name: "Dev", domains: [])
             _ = try await store.createTenant(record)
             let space = CacheSpace(fingerprint: "f", dimension: 8, template: "1")
+            let chunks = ["1 eins", "1 zwei", "2 eins", "2 zwei"].enumerated().map { Fixture.chunk($0 % 2, $1) }
             let items = [Fixture.item("a", "1"), Fixture.item("b", "2")]
             let written = try await store.write(items, run: nil, tenant: tenant)
-            let chunks = items.flatMap { $0.content ?? [] }
             for each in [tenant, Fixture.tenant("other")] {
                 try await store.cacheVectors(chunks.map { ($0.inputHash, $0.vector) }, in: space, tenant: each)
             }

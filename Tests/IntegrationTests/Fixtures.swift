@@ -87,7 +87,8 @@ enum Fixture {
             ),
             bytes: bytes.utf8.count,
             root: root,
-            content: hasContent ? content ?? [chunk(0, bytes + " eins"), chunk(1, bytes + " zwei")] : nil
+            content: hasContent
+                ? DocumentContent(content ?? [chunk(0, bytes + " eins"), chunk(1, bytes + " zwei")]) : nil
         )
     }
 }
@@ -96,6 +97,13 @@ extension Store {
     /// The first column of the first row as a number.
     func count(_ sql: String, tenant: Tenant? = nil) async throws -> Int? {
         try await rows(sql, tenant: tenant).first?.first.flatMap { $0 }.flatMap { Int($0) }
+    }
+
+    /// The hashes of all texts that chunks are made of, as a superuser sees them.
+    func inputHashes() async throws -> [ContentHash] {
+        try await rows("SELECT DISTINCT encode(input_hash, 'hex') FROM rag.chunks").compactMap { row in
+            row.first.flatMap { $0 }.flatMap { ContentHash(hex: $0) }
+        }
     }
 
     /// What must hold after everything: no document without a source, chunk gaps, stray rows or scope differences.

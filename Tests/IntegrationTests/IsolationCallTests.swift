@@ -61,8 +61,9 @@ struct IsolationCallTests {
             #expect(try await store.existingDocuments(theirs.documents, tenant: us).isEmpty)
             #expect(try await store.documentCollections(theirs.documents, tenant: us).isEmpty)
             #expect(try await store.uploads(of: theirs.documents, tenant: us).isEmpty)
+            let hashes = try await world.truth.inputHashes()
             for document in theirs.documents {
-                #expect(try await store.vectors(ofDocument: document, tenant: us).isEmpty)
+                #expect(try await store.vectors(of: hashes, inDocument: document, tenant: us).isEmpty)
                 #expect(try await store.chunkCount(of: document, tenant: us) == 0)
             }
             #expect(try await store.sources(underRoot: "secret", tenant: us).isEmpty)
@@ -297,13 +298,17 @@ struct IsolationCallTests {
             let first = try await store.write([write("mine", Fixture.axis(4))], run: nil, tenant: us)
             let document = try #require(first.first?.document)
             #expect(
-                try await store.vectors(ofDocument: document, tenant: us) == [text.inputHash: Fixture.axis(4).values]
+                try await store.vectors(of: [text.inputHash], inDocument: document, tenant: us) == [
+                    text.inputHash: Fixture.axis(4).values
+                ]
             )
             // The same text of the same document keeps its row and its vector; never the victim's of the same text.
             let again = try await store.write([write("mine, changed", Fixture.axis(5))], run: nil, tenant: us)
             #expect(again.map(\.outcome) == [.replaced])
             #expect(
-                try await store.vectors(ofDocument: document, tenant: us) == [text.inputHash: Fixture.axis(4).values]
+                try await store.vectors(of: [text.inputHash], inDocument: document, tenant: us) == [
+                    text.inputHash: Fixture.axis(4).values
+                ]
             )
             let secret = try await world.truth.count(
                 """

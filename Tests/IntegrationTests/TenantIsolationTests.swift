@@ -25,7 +25,8 @@ struct TenantIsolationTests {
             )
             #expect(again.map(\.outcome) == [.replaced, .replaced])
             let document = try #require(again[1].document)
-            #expect(try await store.vectors(ofDocument: document, tenant: a).count == 2)
+            let hashes = try await database.store.inputHashes()
+            #expect(try await store.vectors(of: hashes, inDocument: document, tenant: a).count == 2)
             let sources = try await store.sources(underRoot: "r", tenant: a)
             #expect(sources.filter { $0.collection == nil }.map(\.externalID).sorted() == ["x", "z"])
             try await store.finishRun(run.id, status: .succeeded, totals: .object([]), tenant: a)
@@ -35,7 +36,7 @@ struct TenantIsolationTests {
             )
 
             #expect(try await store.probe([Fixture.key("x", "3")], tenant: b) == [.new])
-            #expect(try await store.vectors(ofDocument: document, tenant: b).isEmpty)
+            #expect(try await store.vectors(of: hashes, inDocument: document, tenant: b).isEmpty)
             #expect(
                 try await store.search(SearchRequest(vector: Fixture.axis(0).values, text: "eins"), tenant: b).matches
                     .isEmpty
@@ -68,8 +69,9 @@ struct TenantIsolationTests {
             let (a, b) = (Fixture.tenant("a"), Fixture.tenant("b"))
             let written = try await database.store.write([Fixture.item("x", "1", root: "r")], run: nil, tenant: a)
             let document = try #require(written.first?.document)
+            let hashes = try await database.store.inputHashes()
             #expect(try await database.store.probe([Fixture.key("x", "1")], tenant: b) == [.new])
-            #expect(try await database.store.vectors(ofDocument: document, tenant: b).isEmpty)
+            #expect(try await database.store.vectors(of: hashes, inDocument: document, tenant: b).isEmpty)
             #expect(try await database.store.sources(underRoot: "r", tenant: b).isEmpty)
             #expect(try await database.store.deleteSources(["x"], in: nil, tenant: b, run: nil).missing == 1)
             let result = try await database.store.search(

@@ -1,6 +1,7 @@
 import KelterModel
 import KelterStore
 import KelterTestSupport
+import Synchronization
 import Testing
 
 @Suite("Writing groups of documents")
@@ -148,9 +149,11 @@ struct WriteTests {
                 try await store.rows("SELECT text FROM rag.chunks ORDER BY ordinal") == [["null"], ["drei"], ["eins"]]
             )
             let vectors = try await store.vectors(
-                ofDocument: try #require(result.first?.document),
+                of: new.map(\.inputHash),
+                inDocument: try #require(result.first?.document),
                 tenant: tenant
             )
+            #expect(vectors.count == 3)
             #expect(vectors[Fixture.hash("passage: eins")] == Fixture.axis(0).values)
             #expect(vectors[Fixture.hash("passage: null")] == Fixture.axis(7).values)
 
@@ -160,6 +163,70 @@ struct WriteTests {
             _ = try await store.write([other], run: nil, tenant: tenant)
             let replaced = try await store.rows("SELECT text, id FROM rag.chunks ORDER BY 1")
             #expect(replaced.allSatisfy { !after.contains($0) })
+            #expect(try await store.violations() == [])
+        }
+    }
+
+    @Test("a document of more chunks than are in memory at a time is written whole, and keeps what did not change")
+    func manyChunks() async throws {
+        try await TemporaryDatabase.with { database in
+            let store = database.store
+            let words = (0..<5_000).map { "w\($0)" }
+            let largest = Atomic(0)
+            func content(_ words: [String]) -> DocumentContent {
+                let keys = words.map {
+                    DocumentContent.Key(inputHash: Fixture.hash("passage: " + $0), dimension: $0 == "w4999" ? 0 : 8)
+                }
+                return DocumentContent(keys: keys) { range in
+                    largest.max(range.count, ordering: .relaxed)
+                    return range.map { ordinal in
+                        let vector = words[ordinal] == "w4999" ? UnitVector.empty : Fixture.axis(ordinal)
+                        return Fixture.chunk(ordinal, words[ordinal], vector: vector)
+                    }
+                }
+            }
+            var item = Fixture.item("a", "1")
+            item.content = content(words)
+            let small = Fixture.item("b", "2")
+            let first = try await store.write([item, small], run: nil, tenant: tenant)
+            #expect(first.map(\.chunks) == [5_000, 2] && first[0].embeddings == 4_999 && first[0].embeddingsEmpty == 1)
+            #expect(largest.load(ordering: .relaxed) <= 2_048)
+            #expect(try await store.count("SELECT count(*) FROM rag.embeddings") == 5_001)
+            let document = try #require(first[0].document)
+            let ids = "SELECT text, id FROM rag.chunks WHERE document_id = '\(document)' ORDER BY 1"
+            let before = try await store.rows(ids)
+
+            // Every chunk moves by one, to a place that another one leaves later.
+            var changed = Fixture.item("a", "3")
+            changed.content = content(["new"] + words.dropLast(3) + words.suffix(1))
+            let second = try await store.write([changed], run: nil, tenant: tenant)
+            #expect(second.map(\.outcome) == [.replaced] && second[0].chunks == 4_999)
+            let after = try await store.rows(ids)
+            #expect(Set(after.dropFirst()).isSubset(of: Set(before)) && after[0][0] == "new" && after.count == 4_999)
+            let order = try await store.rows(
+                "SELECT text FROM rag.chunks WHERE document_id = '\(document)' ORDER BY ordinal"
+            )
+            #expect(order.map { $0[0] } == ["new"] + words.dropLast(3) + ["w4999"])
+            #expect(try await store.violations() == [])
+        }
+    }
+
+    @Test("a document whose chunks cannot be loaded is not written, nor is the old generation lost")
+    func unloadable() async throws {
+        try await TemporaryDatabase.with { database in
+            let store = database.store
+            _ = try await store.write([Fixture.item("a", "1")], run: nil, tenant: tenant)
+            var changed = Fixture.item("a", "2")
+            let keys = (0..<3_000).map { DocumentContent.Key(inputHash: Fixture.hash("\($0)"), dimension: 8) }
+            changed.content = DocumentContent(keys: keys) { (range) throws(KelterError) in
+                guard range.upperBound < 3_000 else { throw KelterError(.fileUnreadable, "The disk is broken.") }
+                return range.map { Fixture.chunk($0, "\($0)") }
+            }
+            let error = await #expect(throws: KelterError.self) {
+                try await store.write([changed], run: nil, tenant: tenant)
+            }
+            #expect(error?.code == .fileUnreadable)
+            #expect(try await store.rows("SELECT text FROM rag.chunks ORDER BY 1") == [["1 eins"], ["1 zwei"]])
             #expect(try await store.violations() == [])
         }
     }

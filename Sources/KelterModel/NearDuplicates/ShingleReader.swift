@@ -12,8 +12,10 @@ package struct ShingleReader {
     private var minima = [UInt64](repeating: empty, count: NearDuplicateSignature.positions)
     private var (first, second) = (UInt64(0), UInt64(0))
     private var words = 0
+    /// The hash of the word that is being read; 0 for none.
+    private var word = UInt64(0)
 
-    private init() {}
+    package init() {}
 
     /// The signature of a text.
     ///
@@ -25,8 +27,10 @@ package struct ShingleReader {
         return reader.finish()
     }
 
-    private mutating func read(_ text: UnsafeBufferPointer<UInt8>) {
-        var word = UInt64(0)
+    /// Reads the next part of a text, which may end within a word but not within a character.
+    package mutating func read(_ text: UnsafeBufferPointer<UInt8>) {
+        var word = word
+        defer { self.word = word }
         var position = 0
         while position < text.count {
             let byte = text[position]
@@ -53,7 +57,6 @@ package struct ShingleReader {
             }
             position += width
         }
-        end(&word)
     }
 
     private enum Kind { case letter, separator, word }
@@ -111,7 +114,11 @@ package struct ShingleReader {
         if hash < minima[position] { minima[position] = hash }
     }
 
-    private mutating func finish() -> NearDuplicateSignature? {
+    /// The signature of what was read; `nil` for a text without words.
+    package mutating func finish() -> NearDuplicateSignature? {
+        var last = word
+        end(&last)
+        word = last
         guard words > 0 else { return nil }
         if words < 3 { add(shingle: words > 1 ? first : 0, second, UInt64(words)) }
         let filled = minima

@@ -9,15 +9,18 @@ final class ArchiveFile: Sendable {
     let path: String
     let size: Int
     private let descriptor: Int32
+    /// Whose descriptor it is, when it is that of a file that was unpacked.
+    private let scratch: ScratchFile?
 
     convenience init(path: String) throws(KelterError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.unreadable(path) }
-        try self.init(descriptor: descriptor, path: path)
+        try self.init(descriptor: descriptor, nil, path: path)
     }
 
-    private init(descriptor: Int32, path: String) throws(KelterError) {
+    private init(descriptor: Int32, _ scratch: ScratchFile?, path: String) throws(KelterError) {
         self.descriptor = descriptor
+        self.scratch = scratch
         self.path = path
         var status = stat()
         let isRead = fstat(descriptor, &status) == 0
@@ -26,7 +29,7 @@ final class ArchiveFile: Sendable {
     }
 
     deinit {
-        close(descriptor)
+        if scratch == nil { close(descriptor) }
     }
 
     /// Bytes that must be there.
@@ -36,17 +39,8 @@ final class ArchiveFile: Sendable {
         guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
             throw invalid("The archive is cut off.")
         }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var filled = 0
-        while filled < count {
-            let number = bytes.withUnsafeMutableBytes { buffer in
-                buffer.baseAddress.map { pread(descriptor, $0 + filled, count - filled, offset + filled) } ?? 0
-            }
-            if number < 0, errno == EINTR { continue }
-            guard number >= 0 else { throw Self.unreadable(path) }
-            guard number > 0 else { throw invalid("The archive is cut off.") }
-            filled += number
-        }
+        guard let bytes = readBytes(descriptor, at: offset, count: count) else { throw Self.unreadable(path) }
+        guard bytes.count == count else { throw invalid("The archive is cut off.") }
         return bytes
     }
 
@@ -54,21 +48,12 @@ final class ArchiveFile: Sendable {
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/archiveInvalid`` or ``ErrorCode/archiveLimit``, or that there is no room.
     func unzipped(limits: ArchiveLimits) throws(KelterError) -> ArchiveFile {
-        let directory = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var name = Array((directory + "/kelter-archive-XXXXXX").utf8CString)
-        let spool = mkstemp(&name)
-        guard spool >= 0, fcntl(spool, F_SETFD, FD_CLOEXEC) == 0 else { throw Self.unreadable(directory) }
-        unlink(name)
-        do throws(KelterError) {
-            try unzip(into: spool, limits: limits, directory)
-        } catch {
-            close(spool)
-            throw error
-        }
-        return try ArchiveFile(descriptor: spool, path: path)
+        let scratch = try ScratchFile()
+        try unzip(into: scratch, limits: limits)
+        return try ArchiveFile(descriptor: scratch.descriptor, scratch, path: path)
     }
 
-    private func unzip(into spool: Int32, limits: ArchiveLimits, _ directory: String) throws(KelterError) {
+    private func unzip(into scratch: ScratchFile, limits: ArchiveLimits) throws(KelterError) {
         let inflater = try Inflater(.gzip)
         var written = 0
         var offset = 0
@@ -80,20 +65,7 @@ final class ArchiveFile: Sendable {
                 guard written <= limits.bytes, limits.admits(written, packedInto: offset) else {
                     throw self.limit("It unpacks to more than \(limits.ratio) times its size, as bombs do.")
                 }
-                var rest = piece[...]
-                while !rest.isEmpty {
-                    let number = write(spool, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                    if number < 0, errno == EINTR { continue }
-                    guard number > 0 else {
-                        throw KelterError(
-                            .fileUnreadable,
-                            "There is no room to unpack it: \(Self.message(errno)).",
-                            subject: directory,
-                            fix: "Make room, or name another directory with TMPDIR."
-                        )
-                    }
-                    rest = rest.dropFirst(number)
-                }
+                try scratch.write(piece, at: written - piece.count)
             }
         }
         // What was unpacked of a cut file is good as far as it goes; the tar reader finds the cut.

@@ -25,35 +25,16 @@ struct CharsetConverter {
 
     /// The converted text, and how many bytes became U+FFFD because the charset has no character for them.
     func convert(_ bytes: [UInt8]) -> (text: [UInt8], invalid: Int) {
-        guard let converter = Self.open(name) else { return ([], 0) }
-        defer { iconv_close(converter) }
         var text: [UInt8] = []
         text.reserveCapacity(bytes.count + bytes.count / 8)
-        var invalid = 0
-        var input = bytes
-        let piece = 65_536
-        input.withUnsafeMutableBytes { input in
-            withUnsafeTemporaryAllocation(byteCount: piece, alignment: 1) { output in
-                var source = input.bindMemory(to: CChar.self).baseAddress
-                var sourceLeft = input.count
-                while sourceLeft > 0 {
-                    var target = output.bindMemory(to: CChar.self).baseAddress
-                    var targetLeft = piece
-                    let result = iconv(converter, &source, &sourceLeft, &target, &targetLeft)
-                    let reason = errno
-                    text.append(contentsOf: output.prefix(piece - targetLeft))
-                    // E2BIG only asks for more room. EILSEQ and EINVAL stop at a byte without a character.
-                    if result == -1, reason != E2BIG {
-                        text.append("\u{FFFD}")
-                        invalid += 1
-                        source = source?.advanced(by: 1)
-                        sourceLeft -= 1
-                        _ = iconv(converter, nil, nil, nil, nil)
-                    }
-                }
-            }
-        }
-        return (text, invalid)
+        guard let conversion = conversion() else { return ([], 0) }
+        conversion.convert(bytes, isLast: true, into: &text)
+        return (text, conversion.invalid)
+    }
+
+    /// A conversion piece by piece.
+    func conversion() -> CharsetConversion? {
+        Self.open(name).map { CharsetConversion($0) }
     }
 
     private static func open(_ name: String) -> iconv_t? {
@@ -71,4 +52,53 @@ struct CharsetConverter {
         "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "euc-kr": "cp949", "ks_c_5601-1987": "cp949",
         "big5": "big5-hkscs", "x-mac-roman": "macintosh",
     ]
+}
+
+/// The conversion of one text, piece by piece; never leaves the thread that is at it.
+final class CharsetConversion {
+    private let converter: iconv_t
+    /// The beginning of a character whose end has not come yet.
+    private var rest: [UInt8] = []
+    /// Bytes that became U+FFFD.
+    private(set) var invalid = 0
+
+    init(_ converter: iconv_t) {
+        self.converter = converter
+    }
+
+    deinit {
+        iconv_close(converter)
+    }
+
+    /// Appends the UTF-8 form of the next bytes.
+    func convert(_ bytes: [UInt8], isLast: Bool, into text: inout [UInt8]) {
+        var input = rest.isEmpty ? bytes : rest + bytes
+        rest.removeAll()
+        let piece = 65_536
+        input.withUnsafeMutableBytes { input in
+            withUnsafeTemporaryAllocation(byteCount: piece, alignment: 1) { output in
+                var source = input.bindMemory(to: CChar.self).baseAddress
+                var sourceLeft = input.count
+                while sourceLeft > 0 {
+                    var target = output.bindMemory(to: CChar.self).baseAddress
+                    var targetLeft = piece
+                    let result = iconv(converter, &source, &sourceLeft, &target, &targetLeft)
+                    let reason = errno
+                    text.append(contentsOf: output.prefix(piece - targetLeft))
+                    if result == -1, reason == EINVAL, !isLast {
+                        rest = Array(input.suffix(sourceLeft))
+                        return
+                    }
+                    // E2BIG only asks for more room. EILSEQ and EINVAL stop at a byte without a character.
+                    if result == -1, reason != E2BIG {
+                        text.append("\u{FFFD}")
+                        invalid += 1
+                        source = source?.advanced(by: 1)
+                        sourceLeft -= 1
+                        _ = iconv(converter, nil, nil, nil, nil)
+                    }
+                }
+            }
+        }
+    }
 }

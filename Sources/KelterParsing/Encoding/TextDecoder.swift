@@ -18,13 +18,18 @@ struct TextDecoder {
     ///
     /// - Throws: ``KelterError`` with `invalidEncoding` for UTF-32 and for broken UTF-16.
     mutating func decodeByteOrderMark() throws(KelterError) {
-        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
-            bytes.removeFirst(3)
-            skipped = 3
-        } else if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) {
-            throw KelterError(.invalidEncoding, "The text is UTF-32.", fix: "Convert it to UTF-8.")
-        } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-            bytes = try decodedUTF16(bytes)
+        switch try ByteOrderMark(bytes) {
+        case nil:
+            break
+        case .utf8:
+            bytes.removeFirst(ByteOrderMark.utf8.length)
+            skipped = ByteOrderMark.utf8.length
+        case .utf16(let isBigEndian)?:
+            var decoder = UTF16Decoder(isBigEndian: isBigEndian)
+            var text: [UInt8] = []
+            text.reserveCapacity(bytes.count * 3 / 4)
+            try decoder.decode(Array(bytes.dropFirst(2)), isLast: true, into: &text)
+            bytes = text
             repairs[.transcoded] = 1
             isDecoded = true
         }
@@ -40,17 +45,11 @@ struct TextDecoder {
     ///   - isHTML: Whether a declaration inside the file is looked for.
     /// - Throws: ``KelterError`` with `binaryContent` or `invalidEncoding`.
     mutating func decode(charset: String?, isHTML: Bool) throws(KelterError) {
-        try checkIsText()
+        try checkIsText(bytes)
         if !isDecoded, let offset = bytes.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) {
             let declared = charset ?? (isHTML ? declaredCharset(bytes) : nil)
             guard let declared, let converter = CharsetConverter(label: declared) else {
-                throw KelterError(
-                    .invalidEncoding,
-                    "The text is not valid UTF-8 at byte \(offset + skipped).",
-                    fix: isHTML
-                        ? "Convert it to UTF-8, or declare its charset in the media type or a meta element."
-                        : "Convert it to UTF-8, or declare its charset in the media type."
-                )
+                throw invalidUTF8(at: offset + skipped, isHTML: isHTML)
             }
             let converted = converter.convert(bytes)
             bytes = converted.text
@@ -60,50 +59,98 @@ struct TextDecoder {
         removeNULAndCarriageReturns()
     }
 
-    /// Refuses data that is no text.
+    private mutating func removeNULAndCarriageReturns() {
+        var cleaner = TextCleaner()
+        cleaner.clean(&bytes)
+        if cleaner.removed > 0 { repairs[.nulRemoved] = cleaner.removed }
+    }
+}
+
+/// What a text file may begin with to tell its encoding.
+enum ByteOrderMark: Equatable {
+    case utf8
+    case utf16(isBigEndian: Bool)
+
+    /// Looks at the beginning of a file; `nil` when there is none.
     ///
-    /// Among the first 8 KiB, control characters other than white space and ESC (which terminals' logs have) must not
-    /// be more than 2 %. Up to four are always forgiven in a file that has more text than that.
-    private func checkIsText() throws(KelterError) {
-        let sample = bytes.prefix(8192)
-        let controls = sample.reduce(into: 0) { sum, byte in
-            if byte < 0x20 && byte != 0x1B && !WhiteSpace.isASCII(byte) || byte == 0x7F { sum += 1 }
+    /// - Throws: ``KelterError`` with `invalidEncoding` for that of UTF-32.
+    init?(_ bytes: [UInt8]) throws(KelterError) {
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+            self = .utf8
+        } else if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) {
+            throw KelterError(.invalidEncoding, "The text is UTF-32.", fix: "Convert it to UTF-8.")
+        } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+            self = .utf16(isBigEndian: bytes[0] == 0xFE)
+        } else {
+            return nil
         }
-        guard controls > max(4, sample.count / 50) || (controls > 0 && controls * 2 >= sample.count) else { return }
-        let nul = sample.reduce(into: 0) { sum, byte in if byte == 0 { sum += 1 } }
-        throw KelterError(
-            .binaryContent,
-            "Of its first \(sample.count) bytes \(controls) are control characters, \(nul) of them NUL.",
-            fix: nul * 4 >= sample.count ? "If it is UTF-16, convert it to UTF-8." : "Give a text file."
-        )
     }
 
-    private mutating func removeNULAndCarriageReturns() {
+    /// Its bytes.
+    var length: Int { self == .utf8 ? 3 : 2 }
+}
+
+/// Removes NUL and makes every line end LF, piece by piece.
+struct TextCleaner {
+    /// How many NUL were removed.
+    private(set) var removed = 0
+    private var endsWithReturn = false
+
+    /// Cleans the next piece of a text.
+    mutating func clean(_ bytes: inout [UInt8]) {
         guard
-            bytes.withUnsafeBufferPointer({
-                firstIndex(of: 0, in: $0) != nil || firstIndex(of: 0x0D, in: $0) != nil
-            })
+            endsWithReturn
+                || bytes.withUnsafeBufferPointer({
+                    firstIndex(of: 0, in: $0) != nil || firstIndex(of: 0x0D, in: $0) != nil
+                })
         else { return }
-        var nul = 0
-        bytes = bytes.withUnsafeBufferPointer { input in
-            [UInt8](unsafeUninitializedCapacity: input.count) { output, written in
-                var index = 0
-                while index < input.count {
-                    var byte = input[index]
-                    index += 1
-                    if byte == 0 {
-                        nul += 1
-                        continue
-                    }
-                    if byte == 0x0D {
-                        if index < input.count, input[index] == 0x0A { continue }
-                        byte = 0x0A
-                    }
-                    output[written] = byte
-                    written += 1
-                }
+        var (nul, isAfterReturn) = (0, endsWithReturn)
+        let kept = bytes.withUnsafeMutableBufferPointer { bytes in
+            var written = 0
+            for index in bytes.indices {
+                let byte = bytes[index]
+                if byte == 0 { nul += 1 }
+                let isKept = byte != 0 && !(byte == 0x0A && isAfterReturn)
+                isAfterReturn = byte == 0x0D
+                guard isKept else { continue }
+                bytes[written] = isAfterReturn ? 0x0A : byte
+                written += 1
             }
+            return written
         }
-        if nul > 0 { repairs[.nulRemoved] = nul }
+        bytes.removeLast(bytes.count - kept)
+        removed += nul
+        endsWithReturn = isAfterReturn
     }
+}
+
+/// Refuses data that is no text.
+///
+/// Among the first 8 KiB, control characters other than white space and ESC (which terminals' logs have) must not
+/// be more than 2 %. Up to four are always forgiven in a file that has more text than that.
+///
+/// - Throws: ``KelterError`` with `binaryContent`.
+func checkIsText(_ bytes: [UInt8]) throws(KelterError) {
+    let sample = bytes.prefix(8192)
+    let controls = sample.reduce(into: 0) { sum, byte in
+        if byte < 0x20 && byte != 0x1B && !WhiteSpace.isASCII(byte) || byte == 0x7F { sum += 1 }
+    }
+    guard controls > max(4, sample.count / 50) || (controls > 0 && controls * 2 >= sample.count) else { return }
+    let nul = sample.reduce(into: 0) { sum, byte in if byte == 0 { sum += 1 } }
+    throw KelterError(
+        .binaryContent,
+        "Of its first \(sample.count) bytes \(controls) are control characters, \(nul) of them NUL.",
+        fix: nul * 4 >= sample.count ? "If it is UTF-16, convert it to UTF-8." : "Give a text file."
+    )
+}
+
+/// The failure of a text that is neither UTF-8 nor declared to be anything else.
+func invalidUTF8(at offset: Int, isHTML: Bool) -> KelterError {
+    KelterError(
+        .invalidEncoding,
+        "The text is not valid UTF-8 at byte \(offset).",
+        fix: isHTML
+            ? "Convert it to UTF-8, or declare its charset in the media type or a meta element."
+            : "Convert it to UTF-8, or declare its charset in the media type."
+    )
 }

@@ -110,15 +110,16 @@ package final class S3Client: Sendable {
     ///   - bucket: Its bucket.
     ///   - object: What the listing told.
     ///   - body: Gets the bytes in pieces.
-    /// - Throws: ``KelterError`` with ``ErrorCode/objectChanged`` or one of the `s3…` codes.
+    /// - Throws: ``KelterError`` with ``ErrorCode/objectChanged`` or one of the `s3…` codes, and what `body` throws.
     func read(
         _ key: String,
         of bucket: String,
         _ object: S3Object,
-        into body: (UnsafeRawBufferPointer) -> Void
+        into body: (UnsafeRawBufferPointer) throws(KelterError) -> Void
     ) throws(KelterError) {
         let subject = S3Location.address(key, in: bucket)
         var received = 0
+        var refusal: KelterError?
         try retrying(progress: { received }) { () throws(S3Failure) in
             let start = received
             // The connection broke behind the last byte; there is no range that begins there.
@@ -126,11 +127,16 @@ package final class S3Client: Sendable {
             var headers = [(name: "if-match", value: object.etag)]
             if start > 0 { headers.append(("range", "bytes=\(start)-")) }
             let request = try request(bucket, key: key, [], headers: headers, subject)
-            let head = try exchange(request, subject, isPart: start > 0) { piece in
-                guard received + piece.count <= object.size else { return false }
-                received += piece.count
-                body(piece)
-                return true
+            let head: HTTPStream.Head
+            do throws(S3Failure) {
+                head = try exchange(request, subject, isPart: start > 0) { piece in
+                    guard received + piece.count <= object.size else { return false }
+                    received += piece.count
+                    do throws(KelterError) { try body(piece) } catch { refusal = error }
+                    return refusal == nil
+                }
+            } catch {
+                throw refusal.map { S3Failure(error: $0) } ?? error
             }
             let range = head.headers["content-range"]
             guard start == 0 || range?.hasPrefix("bytes \(start)-") == true, received == object.size else {

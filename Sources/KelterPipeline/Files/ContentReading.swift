@@ -10,56 +10,69 @@ extension ContentLocation {
     ///   - keepUpTo: Contents of up to this many bytes are returned whole.
     ///   - maximum: Larger ones are refused.
     ///   - buckets: Who reads objects of buckets.
+    ///   - check: Gets the size and the first piece of what is not returned whole, and may refuse it.
     /// - Returns: Size, digest and perhaps the bytes.
-    /// - Throws: ``KelterError`` as ``readFile(_:keepUpTo:maximum:)``, and that of the container.
-    func read(keepUpTo: Int, maximum: Int, buckets: S3Client?) throws(KelterError) -> FileContent {
+    /// - Throws: ``KelterError`` as ``readFile(_:keepUpTo:maximum:check:)``, that of the container, and what `check` throws.
+    func read(
+        keepUpTo: Int,
+        maximum: Int,
+        buckets: S3Client?,
+        check: (Int, UnsafeRawBufferPointer) throws(KelterError) -> Void = { _, _ in }
+    ) throws(KelterError) -> FileContent {
+        if case .file(let path) = self {
+            return try readFile(path, keepUpTo: keepUpTo, maximum: maximum, check: check)
+        }
+        var hasher = SHA256()
+        var kept: [UInt8] = []
+        var total = 0
+        try stream(maximum: maximum, buckets: buckets) { (piece, size) throws(KelterError) in
+            if size <= keepUpTo {
+                kept.append(contentsOf: piece)
+            } else if total == 0 {
+                try check(size, piece)
+            }
+            hasher.update(piece)
+            total += piece.count
+        }
+        return FileContent(size: total, hash: try hasher.finish(), bytes: total <= keepUpTo ? kept : nil)
+    }
+
+    /// Passes on what lies here in pieces; blocks.
+    ///
+    /// - Parameters:
+    ///   - maximum: Larger contents are refused.
+    ///   - buckets: Who reads objects of buckets.
+    ///   - body: Gets the pieces, and the size of the whole.
+    /// - Throws: ``KelterError`` of the file or the container, and what `body` throws.
+    func stream(
+        maximum: Int,
+        buckets: S3Client?,
+        into body: (UnsafeRawBufferPointer, _ size: Int) throws(KelterError) -> Void
+    ) throws(KelterError) {
         switch self {
         case .file(let path):
-            return try readFile(path, keepUpTo: keepUpTo, maximum: maximum)
+            try streamFile(path, maximum: maximum, into: body)
         case .record(let line, let path):
-            return try FileContent(line.read(from: path, maximum: maximum).text, keepUpTo: keepUpTo)
+            let text = try line.read(from: path, maximum: maximum).text
+            let result: Result<Void, KelterError> = text.withUnsafeBytes { bytes in
+                do throws(KelterError) { return .success(try body(bytes, bytes.count)) } catch {
+                    return .failure(error)
+                }
+            }
+            try result.get()
         case .member(let member, let path):
-            return try read(member, of: path, keepUpTo: keepUpTo, maximum: maximum)
+            guard member.size <= maximum else { throw tooLarge(member.size, maximum, member.name) }
+            try ArchiveShelf.shared.archive(path).read(member) { (piece) throws(KelterError) in
+                try body(piece, member.size)
+            }
         case .object(let object, let address):
-            return try read(object, at: S3Location(address), buckets, keepUpTo: keepUpTo, maximum: maximum)
+            guard object.size <= maximum else { throw tooLarge(object.size, maximum, address) }
+            guard let buckets else { throw KelterError(.internalError, "Nobody reads buckets here.", subject: address) }
+            let location = try S3Location(address)
+            try buckets.read(location.key, of: location.bucket, object) { (piece) throws(KelterError) in
+                try body(piece, object.size)
+            }
         }
-    }
-}
-
-extension ContentLocation {
-    private func read(
-        _ member: ArchiveMember,
-        of path: String,
-        keepUpTo: Int,
-        maximum: Int
-    ) throws(KelterError) -> FileContent {
-        guard member.size <= maximum else { throw tooLarge(member.size, maximum, member.name) }
-        let archive = try ArchiveShelf.shared.archive(path)
-        var hasher = SHA256()
-        var kept: [UInt8]? = member.size <= keepUpTo ? [] : nil
-        try archive.read(member) { (bytes) throws(KelterError) in
-            hasher.update(bytes)
-            kept?.append(contentsOf: bytes)
-        }
-        return FileContent(size: member.size, hash: try hasher.finish(), bytes: kept)
-    }
-
-    private func read(
-        _ object: S3Object,
-        at location: S3Location,
-        _ buckets: S3Client?,
-        keepUpTo: Int,
-        maximum: Int
-    ) throws(KelterError) -> FileContent {
-        guard object.size <= maximum else { throw tooLarge(object.size, maximum, path) }
-        guard let buckets else { throw KelterError(.internalError, "Nobody reads buckets here.", subject: path) }
-        var hasher = SHA256()
-        var kept: [UInt8]? = object.size <= keepUpTo ? [] : nil
-        try buckets.read(location.key, of: location.bucket, object) { bytes in
-            hasher.update(bytes)
-            kept?.append(contentsOf: bytes)
-        }
-        return FileContent(size: object.size, hash: try hasher.finish(), bytes: kept)
     }
 }
 

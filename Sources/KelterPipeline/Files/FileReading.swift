@@ -16,10 +16,58 @@ package struct FileContent: Sendable {
 ///   - path: The file.
 ///   - keepUpTo: Files of up to this many bytes are returned whole.
 ///   - maximum: Larger files are refused.
+///   - check: Gets the size and the first piece of a file that is not returned whole, and may refuse it.
 /// - Returns: Size, digest and perhaps the bytes.
 /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable``, ``ErrorCode/fileTooLarge``, or
-///   ``ErrorCode/fileChanged`` when the file was written to in the meantime.
-package func readFile(_ path: String, keepUpTo: Int, maximum: Int) throws(KelterError) -> FileContent {
+///   ``ErrorCode/fileChanged`` when the file was written to in the meantime, and what `check` throws.
+package func readFile(
+    _ path: String,
+    keepUpTo: Int,
+    maximum: Int,
+    check: (Int, UnsafeRawBufferPointer) throws(KelterError) -> Void = { _, _ in }
+) throws(KelterError) -> FileContent {
+    try withFile(path, maximum: maximum) { (descriptor, size) throws(KelterError) in
+        var hasher = SHA256()
+        var kept: [UInt8]?
+        if size <= keepUpTo {
+            let bytes = try readAll(descriptor, size: size, path)
+            bytes.withUnsafeBytes { hasher.update($0) }
+            kept = bytes
+        } else {
+            var isChecked = false
+            try readPieces(descriptor, size: size, path) { (piece) throws(KelterError) in
+                if !isChecked { try check(size, piece) }
+                isChecked = true
+                hasher.update(piece)
+            }
+        }
+        return FileContent(size: size, hash: try hasher.finish(), bytes: kept)
+    }
+}
+
+/// Reads a file piece by piece; blocks.
+///
+/// - Parameters:
+///   - path: The file.
+///   - maximum: Larger files are refused.
+///   - body: Gets the pieces, and the size of the whole.
+/// - Throws: ``KelterError`` as ``readFile(_:keepUpTo:maximum:check:)``, and what `body` throws.
+func streamFile(
+    _ path: String,
+    maximum: Int,
+    into body: (UnsafeRawBufferPointer, _ size: Int) throws(KelterError) -> Void
+) throws(KelterError) {
+    try withFile(path, maximum: maximum) { (descriptor, size) throws(KelterError) in
+        try readPieces(descriptor, size: size, path) { (piece) throws(KelterError) in try body(piece, size) }
+    }
+}
+
+/// Opens a regular file that must not change while it is read.
+private func withFile<Value>(
+    _ path: String,
+    maximum: Int,
+    _ body: (Int32, _ size: Int) throws(KelterError) -> Value
+) throws(KelterError) -> Value {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { throw unreadable(path, errno) }
     defer { close(descriptor) }
@@ -29,20 +77,12 @@ package func readFile(_ path: String, keepUpTo: Int, maximum: Int) throws(Kelter
         throw KelterError(.fileUnreadable, "It is not a regular file.", subject: path, fix: "Give a regular file.")
     }
     guard size <= maximum else { throw tooLarge(size, maximum, path) }
-    var hasher = SHA256()
-    var kept: [UInt8]?
-    if size <= keepUpTo {
-        let bytes = try readAll(descriptor, size: size, path)
-        bytes.withUnsafeBytes { hasher.update($0) }
-        kept = bytes
-    } else {
-        try hashAll(descriptor, size: size, path, into: &hasher)
-    }
+    let value = try body(descriptor, size)
     let after = try status(of: descriptor, path)
     guard after.st_size == before.st_size, after.st_mtim.tv_sec == before.st_mtim.tv_sec,
         after.st_mtim.tv_nsec == before.st_mtim.tv_nsec
     else { throw changed(path) }
-    return FileContent(size: size, hash: try hasher.finish(), bytes: kept)
+    return value
 }
 
 /// Reads the beginning of a file; blocks.
@@ -81,13 +121,25 @@ private func readAll(_ descriptor: Int32, size: Int, _ path: String) throws(Kelt
     return bytes
 }
 
-private func hashAll(_ descriptor: Int32, size: Int, _ path: String, into hasher: inout SHA256) throws(KelterError) {
+private func readPieces(
+    _ descriptor: Int32,
+    size: Int,
+    _ path: String,
+    into body: (UnsafeRawBufferPointer) throws(KelterError) -> Void
+) throws(KelterError) {
     var slice = [UInt8](repeating: 0, count: 1 << 18)
     var total = 0
     while true {
         let number = try readSome(descriptor, path, into: &slice, from: 0)
         if number == 0 { break }
-        slice.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<number])) }
+        let result: Result<Void, KelterError> = slice.withUnsafeBytes { bytes in
+            do throws(KelterError) {
+                return .success(try body(UnsafeRawBufferPointer(rebasing: bytes[..<number])))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
         total += number
         guard total <= size else { throw changed(path) }
     }

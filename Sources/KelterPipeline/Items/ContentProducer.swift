@@ -4,16 +4,35 @@ import KelterModel
 import KelterParsing
 import KelterStore
 
-/// What the stages made of one file, ready to be written to any number of scopes.
+/// What is known of a file's content before its chunks have vectors.
 struct PreparedContent: Sendable {
-    var chunks: [StoredChunk]
+    /// The text.
+    enum Text: Sendable {
+        case chunks([Chunk])
+        case large(LargeText)
+    }
+
+    let text: Text
     var title: String?
     var language: String?
-    var mediaType: String
+    let mediaType: String
     /// By what near duplicates are found.
     var signature: NearDuplicateSignature?
+
+    /// Whether there is nothing to embed.
+    var isEmpty: Bool {
+        switch text {
+        case .chunks(let chunks): chunks.isEmpty
+        case .large(let text): !text.hasText
+        }
+    }
+}
+
+/// The chunks of one file with their vectors, ready to be written to any number of scopes.
+struct EmbeddedContent: Sendable {
+    let content: DocumentContent
     /// Chunks whose vectors were already stored for the same text.
-    var reused = 0
+    let reused: Int
 }
 
 /// The stages of a document that cost something: read, parse, chunk, embed.
@@ -31,89 +50,153 @@ struct ContentProducer: Sendable {
     /// Whether texts get a signature, by which near duplicates are found.
     let signs: Bool
 
-    /// Parses and chunks an item.
+    /// A document's bytes, its text, its chunks and its vectors are in memory together.
+    private static let memoryPerByte = 5
+
+    /// Bytes of memory that an item needs at most.
+    func memory(for item: IngestItem) -> Int {
+        let whole = item.content.size * Self.memoryPerByte
+        guard item.content.size >= LargeText.minimumBytes,
+            parser.expectsPlainText(name: item.file.name, mediaType: item.sidecar.mediaType)
+        else { return whole }
+        return min(whole, Self.memoryForLargeText)
+    }
+
+    /// Parses and chunks an item, or decodes it when it is too large for that.
     ///
     /// - Throws: ``KelterError`` of the file or its format.
-    func chunks(of item: IngestItem) async throws(KelterError) -> (content: PreparedContent, chunks: [Chunk]) {
-        let bytes = try await bytes(of: item)
+    func prepare(_ item: IngestItem) async throws(KelterError) -> PreparedContent {
+        let bytes: [UInt8]
+        if item.content.size < LargeText.minimumBytes {
+            bytes = try await self.bytes(of: item)
+        } else {
+            switch try await decode(item) {
+            case .text(let text): return prepared(text, of: item)
+            case .other(let other): bytes = other
+            case .inDeclaredCharset: throw changed(item.externalID)
+            }
+        }
         return try await limited { () throws(KelterError) in
             let result = try parser.parse(bytes, name: item.file.name, mediaType: item.sidecar.mediaType)
             let document = result.document
             let title = item.sidecar.title ?? document.title
-            var content = PreparedContent(
-                chunks: [],
+            return PreparedContent(
+                text: .chunks(try chunker.chunks(of: document, title: title)),
                 title: title,
                 language: item.sidecar.language ?? document.language,
-                mediaType: result.mediaType
+                mediaType: result.mediaType,
+                signature: signs ? ShingleReader.signature(of: document.text) : nil
             )
-            if signs { content.signature = ShingleReader.signature(of: document.text) }
-            return (content, try chunker.chunks(of: document, title: title))
         }
     }
 
-    /// The texts of chunks for which there is neither a stored vector nor one in the cache.
+    /// Finds the texts for which there is neither a stored vector nor one in the cache.
     ///
+    /// - Parameters:
+    ///   - prepared: The content.
+    ///   - previous: Documents whose chunks may be the same.
+    ///   - body: Gets the texts.
+    /// - Returns: The number of chunks.
     /// - Throws: ``KelterError`` of the database.
-    func missing(_ chunks: [Chunk], previous: [RowID]) async throws(KelterError) -> [EmbeddingSource.Text] {
-        var known: Set<ContentHash> = []
-        for document in previous {
-            known.formUnion(try await store.vectors(ofDocument: document, tenant: tenant).keys)
+    func findMissing(
+        _ prepared: PreparedContent,
+        previous: [RowID],
+        _ body: ([EmbeddingSource.Text]) -> Void
+    ) async throws(KelterError) -> Int {
+        switch prepared.text {
+        case .chunks(let chunks):
+            body(try await missing(chunks, previous: previous))
+            return chunks.count
+        case .large(let text):
+            var (count, next) = (0, 0)
+            while next < text.count {
+                let part = try await part(of: text, from: next, title: prepared.title)
+                body(try await missing(part.chunks, previous: previous))
+                count += part.chunks.count
+                next = part.next
+            }
+            return count
         }
-        let texts = try chunks.map { (chunk) throws(KelterError) in
+    }
+
+    private func missing(_ chunks: [Chunk], previous: [RowID]) async throws(KelterError) -> [EmbeddingSource.Text] {
+        let texts = try Self.texts(chunks)
+        let known = try await stored(texts, in: previous)
+        return try await source.uncached(texts.filter { known[$0.hash] == nil }, tenant: tenant)
+    }
+
+    /// Gives every chunk its vector: a stored one for a text that did not change, a new one for the others.
+    ///
+    /// - Parameters:
+    ///   - prepared: What ``prepare(_:)`` returned.
+    ///   - item: The item.
+    ///   - previous: Documents whose chunks may be the same.
+    /// - Returns: The content with all chunks.
+    /// - Throws: ``KelterError`` of the endpoint, the database, or the temporary file of a large text.
+    func embed(
+        _ prepared: PreparedContent,
+        of item: IngestItem,
+        previous: [RowID]
+    ) async throws(KelterError) -> EmbeddedContent {
+        let fields = ChunkFields(item: item, title: prepared.title, profile: profile)
+        switch prepared.text {
+        case .large(let text):
+            return try await embed(text, fields, previous: previous)
+        case .chunks(let chunks):
+            let (hashes, vectors, reused) = try await vectors(for: chunks, previous: previous)
+            let stored = chunks.indices.map { index in
+                let chunk = chunks[index]
+                return StoredChunk(
+                    ordinal: chunk.ordinal,
+                    text: chunk.body,
+                    tokens: chunk.tokens,
+                    inputHash: hashes[index],
+                    metadata: fields.metadata(section: chunk.section.headings, range: chunk.range, page: chunk.page),
+                    vector: vectors[index]
+                )
+            }
+            return EmbeddedContent(content: DocumentContent(stored), reused: reused)
+        }
+    }
+
+    /// The hashes of the embedded texts, their vectors, and how many of these there were already.
+    func vectors(
+        for chunks: [Chunk],
+        previous: [RowID]
+    ) async throws(KelterError) -> (hashes: [ContentHash], vectors: [UnitVector], reused: Int) {
+        let texts = try Self.texts(chunks)
+        let known = try await stored(texts, in: previous)
+        var vectors = texts.map { known[$0.hash].map { UnitVector.unit($0) } ?? .empty }
+        let missing = texts.indices.filter { known[texts[$0].hash] == nil }
+        var reused = texts.count - missing.count
+        if !missing.isEmpty {
+            let answer = try await source.vectors(for: missing.map { texts[$0] }, tenant: tenant)
+            reused += answer.cached
+            for (index, vector) in zip(missing, answer.vectors) { vectors[index] = vector }
+        }
+        return (texts.map(\.hash), vectors, reused)
+    }
+
+    private func stored(
+        _ texts: [EmbeddingSource.Text],
+        in documents: [RowID]
+    ) async throws(KelterError) -> [ContentHash: [Float]] {
+        var known: [ContentHash: [Float]] = [:]
+        for document in documents {
+            let vectors = try await store.vectors(of: texts.map(\.hash), inDocument: document, tenant: tenant)
+            known.merge(vectors) { first, _ in first }
+        }
+        return known
+    }
+
+    private static func texts(_ chunks: [Chunk]) throws(KelterError) -> [EmbeddingSource.Text] {
+        try chunks.map { (chunk) throws(KelterError) in
             EmbeddingSource.Text(
                 text: chunk.embeddedText,
                 tokens: chunk.tokens,
                 hash: try SHA256.hash(chunk.embeddedText)
             )
         }
-        return try await source.uncached(texts.filter { !known.contains($0.hash) }, tenant: tenant)
-    }
-
-    /// Gives every chunk its vector: a stored one for a text that did not change, a new one for the others.
-    ///
-    /// - Parameters:
-    ///   - prepared: What ``chunks(of:)`` returned.
-    ///   - item: The item.
-    ///   - previous: Documents whose chunks may be the same.
-    /// - Returns: The content with all chunks.
-    /// - Throws: ``KelterError`` of the endpoint or the database.
-    func embed(
-        _ prepared: (content: PreparedContent, chunks: [Chunk]),
-        of item: IngestItem,
-        previous: [RowID]
-    ) async throws(KelterError) -> PreparedContent {
-        var content = prepared.content
-        let hashes = try prepared.chunks.map { (chunk) throws(KelterError) in try SHA256.hash(chunk.embeddedText) }
-        var known: [ContentHash: [Float]] = [:]
-        for document in previous {
-            known.merge(try await store.vectors(ofDocument: document, tenant: tenant)) { first, _ in first }
-        }
-        let missing = prepared.chunks.indices.filter { known[hashes[$0]] == nil }
-        content.reused = prepared.chunks.count - missing.count
-        var vectors: [UnitVector?] = hashes.map { known[$0].map { .unit($0) } }
-        if !missing.isEmpty {
-            let texts = missing.map {
-                EmbeddingSource.Text(
-                    text: prepared.chunks[$0].embeddedText,
-                    tokens: prepared.chunks[$0].tokens,
-                    hash: hashes[$0]
-                )
-            }
-            let answer = try await source.vectors(for: texts, tenant: tenant)
-            content.reused += answer.cached
-            for (index, vector) in zip(missing, answer.vectors) { vectors[index] = vector }
-        }
-        content.chunks = zip(prepared.chunks.indices, prepared.chunks).map { index, chunk in
-            StoredChunk(
-                ordinal: chunk.ordinal,
-                text: chunk.body,
-                tokens: chunk.tokens,
-                inputHash: hashes[index],
-                metadata: metadata(of: chunk, item: item, title: content.title),
-                vector: vectors[index] ?? .empty
-            )
-        }
-        return content
     }
 
     /// The bytes of an item: those kept when it was hashed, or read again and compared.
@@ -134,27 +217,38 @@ struct ContentProducer: Sendable {
     }
 
     @concurrent
-    private func limited<Value>(_ body: () throws(KelterError) -> Value) async throws(KelterError) -> Value {
+    func limited<Value>(_ body: () throws(KelterError) -> Value) async throws(KelterError) -> Value {
         let result: Result<Value, KelterError> = await jobs.with(1) {
             do throws(KelterError) { return .success(try body()) } catch { return .failure(error) }
         }
         return try result.get()
     }
+}
 
-    /// The metadata of a chunk; SPEC section 5.
-    private func metadata(of chunk: Chunk, item: IngestItem, title: String?) -> JSONValue {
-        var members: [(name: String, value: JSONValue)] = [
-            ("section_path", .array(chunk.section.headings.map { .string($0) })),
-            ("title", .optional(title)),
-            ("byte_start", .int(chunk.range.lowerBound)),
-            ("byte_end", .int(chunk.range.upperBound)),
+/// What the metadata of all chunks of an item have in common; SPEC section 5.
+struct ChunkFields: Sendable {
+    let title: String?
+    private let common: [(name: String, value: JSONValue)]
+
+    init(item: IngestItem, title: String?, profile: EmbeddingProfile) {
+        self.title = title
+        common = [
             ("external_id", .string(item.externalID)),
             ("hash", .string(item.content.hash.hex)),
             ("case_id", .string(item.caseID.description)),
             ("embedding_profile", .string(profile.name)),
             ("vector_space_id", .string(profile.vectorSpace)),
         ]
-        if let page = chunk.page { members.append(("page", .int(page))) }
-        return .object(members)
+    }
+
+    /// The metadata of a chunk.
+    func metadata(section: [String], range: Range<Int>, page: Int?) -> JSONValue {
+        let place: [(name: String, value: JSONValue)] = [
+            ("section_path", .array(section.map { .string($0) })),
+            ("title", .optional(title)),
+            ("byte_start", .int(range.lowerBound)),
+            ("byte_end", .int(range.upperBound)),
+        ]
+        return .object(place + common + (page.map { [("page", .int($0))] } ?? []))
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import KelterHashing
 package import KelterModel
+import KelterParsing
 package import KelterStore
 
 /// One input, read and identified: everything the guards need and nothing they don't.
@@ -146,7 +147,15 @@ struct ItemReader: Sendable {
             _ = try CollectionScope.resolve(caller.inputs(with: sidecar))
             let content =
                 if let read { read } else {
-                    try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes, buckets: buckets)
+                    try file.location.read(keepUpTo: Self.keepUpTo, maximum: maximumBytes, buckets: buckets) {
+                        (size, piece) throws(KelterError) in
+                        try DocumentParser().checkSize(
+                            size,
+                            beginning: Array(piece),
+                            name: file.name,
+                            mediaType: sidecar.mediaType
+                        )
+                    }
                 }
             let items = try items(file, content, sidecar)
             return .success(ReadFile(items: items, stamp: stamp(now, file, content, metadata)))
@@ -217,7 +226,7 @@ struct ItemReader: Sendable {
     /// The metadata object of a document, if it has one, and its content where that comes along.
     private func metadata(of file: FoundFile) throws(KelterError) -> (JSONValue?, FileContent?) {
         if case .record(let line, let path) = file.location {
-            let record = try line.read(from: path, maximum: maximumBytes)
+            let record = try line.read(from: path, maximum: min(maximumBytes, ParsingLimits().maximumBytes))
             return (record.metadata, try FileContent(record.text, keepUpTo: Self.keepUpTo))
         }
         guard let location = sidecarLocation(of: file) else { return (nil, nil) }

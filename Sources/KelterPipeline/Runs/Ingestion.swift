@@ -54,8 +54,8 @@ package final class Ingestion: Sendable {
         }
     }
 
-    /// Files above this size are refused: the limit the parsers are tested with.
-    package static let maximumFileBytes = 100 << 20
+    /// Files above this size are refused; those of all formats but plain text at the parsers' own limit.
+    package static let maximumFileBytes = ParsingLimits().maximumPlainTextBytes
     /// Bytes in memory for documents between reading and writing.
     private static let memoryBudget = 96 << 20
 

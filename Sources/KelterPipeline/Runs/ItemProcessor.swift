@@ -38,8 +38,6 @@ struct ItemProcessor: Sendable {
     /// Milliseconds since 1970.
     let now: @Sendable () -> UInt64
 
-    /// A document's bytes, its text, its chunks and its vectors are in memory together.
-    private static let memoryPerByte = 5
     /// How often an item starts over when other writers are in the way.
     private static let attempts = 4
 
@@ -110,7 +108,7 @@ struct ItemProcessor: Sendable {
     ) async throws(KelterError) -> ItemResult? {
         guard course.pending.contains(where: { verdicts[$0].needsContent }) else {
             if plan != nil { return .planned(verdicts.map(\.outcome), chunks: 0) }
-            try await write(item, content: nil, verdicts, &course)
+            try await write(item, nil, verdicts, &course)
             return nil
         }
         var planned = verdicts.map(\.outcome)
@@ -123,7 +121,7 @@ struct ItemProcessor: Sendable {
             if repeated.count == new.count { return .planned(planned, chunks: 0) }
         }
         var next = course
-        let result: Result<ItemResult?, KelterError> = await memory.with(item.content.size * Self.memoryPerByte) {
+        let result: Result<ItemResult?, KelterError> = await memory.with(producer.memory(for: item)) {
             do throws(KelterError) {
                 return .success(try await press(item, verdicts, planned, &next))
             } catch {
@@ -141,29 +139,31 @@ struct ItemProcessor: Sendable {
         _ course: inout Course
     ) async throws(KelterError) -> ItemResult? {
         let prepared = try await times.measure(.parse) { () async throws(KelterError) in
-            try await producer.chunks(of: item)
+            try await producer.prepare(item)
         }
         FailPoint.itemChunked.pass()
-        guard !prepared.chunks.isEmpty else { return .skipped(.noText) }
+        guard !prepared.isEmpty else { return .skipped(.noText) }
         let previous = verdicts.compactMap(\.previousDocument)
         if let plan {
-            plan.add(try await producer.missing(prepared.chunks, previous: previous), profile: profile.name)
-            return .planned(planned, chunks: prepared.chunks.count)
+            let chunks = try await producer.findMissing(prepared, previous: previous) {
+                plan.add($0, profile: profile.name)
+            }
+            return .planned(planned, chunks: chunks)
         }
         let targets = course.pending.filter { verdicts[$0].needsContent }
-        let ticket = claim(prepared.content.signature, item, targets)
+        let ticket = claim(prepared.signature, item, targets)
         defer { ticket.map(nearClaims.release) }
         _ = await ticket?.wait()
-        let near = ticket == nil ? [:] : try await found(prepared.content.signature, item, targets)
+        let near = ticket == nil ? [:] : try await found(prepared.signature, item, targets)
         guard nearDuplicates.strategy != .skip || near.count < targets.count else {
-            try await write(item, content: prepared.content, verdicts, near: near, &course)
+            try await write(item, prepared, verdicts, near: near, &course)
             return nil
         }
-        let content = try await times.measure(.embed) { () async throws(KelterError) in
+        let embedded = try await times.measure(.embed) { () async throws(KelterError) in
             try await producer.embed(prepared, of: item, previous: previous)
         }
-        course.reused = content.reused
-        try await write(item, content: content, verdicts, near: near, &course)
+        course.reused = embedded.reused
+        try await write(item, prepared, content: embedded.content, verdicts, near: near, &course)
         return nil
     }
 
@@ -202,14 +202,15 @@ struct ItemProcessor: Sendable {
 
     private func write(
         _ item: IngestItem,
-        content: PreparedContent?,
+        _ prepared: PreparedContent?,
+        content: DocumentContent? = nil,
         _ verdicts: [GuardVerdict],
         near: [Int: NearDuplicate] = [:],
         _ course: inout Course
     ) async throws(KelterError) {
         let keys = item.keys
         let pending = course.pending
-        let attributes = attributes(of: item, content: content)
+        let attributes = attributes(of: item, prepared)
         let reportsFrom = nearDuplicates.strategy == .report ? nearDuplicates.threshold : nil
         let writes = pending.map { index in
             let isSkipped = nearDuplicates.strategy == .skip && near[index] != nil
@@ -220,9 +221,9 @@ struct ItemProcessor: Sendable {
                 bytes: item.content.size,
                 root: item.root,
                 place: item.place,
-                content: verdicts[index].needsContent && !isSkipped ? content?.chunks : nil
+                content: verdicts[index].needsContent && !isSkipped ? content : nil
             )
-            write.near = content?.signature.map { NearDuplicateWrite(signature: $0, reportsFrom: reportsFrom) }
+            write.near = prepared?.signature.map { NearDuplicateWrite(signature: $0, reportsFrom: reportsFrom) }
             write.nearDuplicateOf = near[index]
             return write
         }
@@ -230,7 +231,7 @@ struct ItemProcessor: Sendable {
         for (index, result) in zip(pending, results) { course.finish(index, result) }
     }
 
-    private func attributes(of item: IngestItem, content: PreparedContent?) -> DocumentAttributes {
+    private func attributes(of item: IngestItem, _ content: PreparedContent?) -> DocumentAttributes {
         DocumentAttributes(
             title: content?.title ?? item.sidecar.title,
             language: content?.language ?? item.sidecar.language,

@@ -109,7 +109,7 @@ package struct DocumentWrite: Sendable {
     /// Where it stands in its batch.
     package var place: BatchPlace
     /// The chunks with their vectors; `nil` when the probe said that none are needed.
-    package var content: [StoredChunk]?
+    package var content: DocumentContent?
     /// By what near duplicates are found; `nil` when nobody looks for them.
     package var near: NearDuplicateWrite?
     /// The stored document that it is nearly the same as and becomes a source of: with content it replaces that one's.
@@ -122,7 +122,7 @@ package struct DocumentWrite: Sendable {
         bytes: Int,
         root: String? = nil,
         place: BatchPlace = BatchPlace(),
-        content: [StoredChunk]?
+        content: DocumentContent?
     ) {
         self.newDocumentID = newDocumentID
         self.key = key

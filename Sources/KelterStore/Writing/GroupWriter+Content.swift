@@ -20,10 +20,15 @@ extension GroupWriter {
         let isKept: Bool
     }
 
+    /// So many rows pass through the staging table at a time: they are in memory here, and twice on the server.
+    private static let rowsAtATime = 2_048
+    /// So many stored chunks at most are looked through for those that stay; what is beyond them is written anew.
+    private static let maximumKept = 50_000
+
     /// The stored chunks that new content may keep: of documents in ``DocumentWrite/content``, made by the same model.
     ///
     /// Read before the documents change, because their rows say which model their vectors are from.
-    func keepableChunks(
+    func keptChunks(
         from before: GuardState,
         to after: GuardState,
         on connection: isolated Connection
@@ -40,7 +45,8 @@ extension GroupWriter {
             JOIN \(schema).chunks c ON c.document_id = d.id
             LEFT JOIN \(schema).embeddings e ON e.chunk_id = c.id
             WHERE c.input_hash IS NOT NULL
-            ORDER BY c.ordinal DESC
+            ORDER BY c.ordinal
+            LIMIT \(Self.maximumKept)
             """,
             [
                 .uuids(documents.map(\.id)), .texts(attributes.map(\.embeddingModel)),
@@ -48,7 +54,8 @@ extension GroupWriter {
             ]
         )
         var kept: [StoredKey: [RowID]] = [:]
-        for row in 0..<rows.count {
+        // The last of each list is taken first.
+        for row in (0..<rows.count).reversed() {
             guard let id = rows.uuid(row, 0), let document = rows.uuid(row, 1), let hash = rows.hash(row, 2) else {
                 continue
             }
@@ -71,46 +78,79 @@ extension GroupWriter {
         keeping keepable: [StoredKey: [RowID]],
         on connection: isolated Connection
     ) throws(DatabaseFailure) {
-        let rows = rows(of: after, keeping: keepable)
-        let kept = rows.filter(\.isKept).map(\.id)
+        var keepable = keepable
+        let documents = after.documents.values.sorted { $0.id < $1.id }.compactMap { document in
+            document.contentItem.flatMap { item in group[item].content.map { (document, item, $0) } }
+        }
+        // All that stays must be known before anything goes.
+        let kept = documents.map { document, _, content in
+            var kept: [Int: RowID] = [:]
+            for (ordinal, key) in content.keys.enumerated() where !keepable.isEmpty {
+                let key = StoredKey(document: document.id, inputHash: key.inputHash, hasVector: key.dimension > 0)
+                kept[ordinal] = keepable[key]?.popLast()
+            }
+            return kept
+        }
         let replaced = replaced(from: before, to: after)
         if !replaced.isEmpty {
             try connection.execute(
                 "DELETE FROM \(schema).chunks WHERE document_id = ANY ($1) AND id <> ALL ($2)",
-                [.uuids(replaced.map(\.id)), .uuids(kept)]
+                [.uuids(replaced.map(\.id)), .uuids(kept.flatMap(\.values))]
             )
+            // Of chunks that move, one may stand for a while where another that stays has not gone yet.
+            if documents.reduce(0, { $0 + $1.2.count }) > Self.rowsAtATime {
+                try connection.run("SET CONSTRAINTS \(schema).chunks_document_ordinal_key DEFERRED")
+            }
         }
-        guard !rows.isEmpty else { return }
-        try stage(rows, on: connection)
-        if !kept.isEmpty { try connection.execute(updateStatement) }
-        if kept.count < rows.count {
-            try connection.execute(chunkStatement, [.uuid(tenant.rowID)])
-            try connection.execute(embeddingStatement, [.uuid(tenant.rowID)])
+        var rows: [Row] = []
+        var isFirst = true
+        for ((document, item, content), kept) in zip(documents, kept) {
+            var next = 0
+            while next < content.count {
+                let range = next..<min(next + Self.rowsAtATime - rows.count, content.count)
+                rows += try self.rows(content, range, of: document, item, keeping: kept)
+                next = range.upperBound
+                guard rows.count == Self.rowsAtATime else { continue }
+                try write(rows, isFirst: isFirst, on: connection)
+                rows.removeAll(keepingCapacity: true)
+                isFirst = false
+            }
+        }
+        if !rows.isEmpty { try write(rows, isFirst: isFirst, on: connection) }
+    }
+
+    private func rows(
+        _ content: DocumentContent,
+        _ range: Range<Int>,
+        of document: GuardState.Document,
+        _ item: Int,
+        keeping kept: [Int: RowID]
+    ) throws(DatabaseFailure) -> [Row] {
+        let milliseconds = Self.millisecondsSince1970()
+        let lexical = TextSearchConfiguration(language: group[item].attributes.language).rawValue
+        let chunks: [StoredChunk]
+        do throws(KelterError) { chunks = try content.chunks(range) } catch { throw .finding(error) }
+        return zip(range, chunks).map { ordinal, chunk in
+            Row(
+                id: kept[ordinal] ?? .version7(milliseconds: milliseconds),
+                document: document.id,
+                scope: document.scope,
+                lexical: lexical,
+                chunk: chunk,
+                isKept: kept[ordinal] != nil
+            )
         }
     }
 
-    private func rows(of state: GuardState, keeping keepable: [StoredKey: [RowID]]) -> [Row] {
-        var keepable = keepable
-        let milliseconds = Self.millisecondsSince1970()
-        return state.documents.values.sorted { $0.id < $1.id }.flatMap { document -> [Row] in
-            guard let index = document.contentItem, let content = group[index].content else { return [] }
-            let lexical = TextSearchConfiguration(language: group[index].attributes.language).rawValue
-            return content.map { chunk in
-                let key = StoredKey(
-                    document: document.id,
-                    inputHash: chunk.inputHash,
-                    hasVector: chunk.vector != .empty
-                )
-                let old = keepable[key]?.popLast()
-                return Row(
-                    id: old ?? .version7(milliseconds: milliseconds),
-                    document: document.id,
-                    scope: document.scope,
-                    lexical: lexical,
-                    chunk: chunk,
-                    isKept: old != nil
-                )
-            }
+    /// Brings rows into the tables by way of the staging table.
+    private func write(_ rows: [Row], isFirst: Bool, on connection: isolated Connection) throws(DatabaseFailure) {
+        if !isFirst { try connection.run("TRUNCATE pg_temp.kelter_staging") }
+        try stage(rows, on: connection)
+        let kept = rows.count(where: \.isKept)
+        if kept > 0 { try connection.execute(updateStatement) }
+        if kept < rows.count {
+            try connection.execute(chunkStatement, [.uuid(tenant.rowID)])
+            try connection.execute(embeddingStatement, [.uuid(tenant.rowID)])
         }
     }
 

@@ -62,16 +62,16 @@ struct GroupWriter: Sendable {
                 if case .duplicate(let original, _) = decision.verdict { result.duplicateOf = original }
                 if decision.verdict.needsContent, let content = item.content {
                     result.chunks = content.count
-                    result.embeddingsEmpty = content.count { $0.vector == .empty }
+                    result.embeddingsEmpty = content.keys.count { $0.dimension == 0 }
                     result.embeddings = content.count - result.embeddingsEmpty
                 }
             }
             results.append(result)
         }
-        let keepable = try keepableChunks(from: before, to: state, on: connection)
+        let kept = try keptChunks(from: before, to: state, on: connection)
         try writeDocuments(from: before, to: state, on: connection)
         FailPoint.documentsWritten.pass()
-        try writeContent(from: before, to: state, keeping: keepable, on: connection)
+        try writeContent(from: before, to: state, keeping: kept, on: connection)
         try writeSources(state, on: connection)
         try writeNearDuplicates(from: before, to: state, &results, on: connection)
         FailPoint.groupWritten.pass()

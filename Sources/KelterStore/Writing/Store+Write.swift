@@ -48,9 +48,9 @@ extension Store {
 
     /// What can be seen to be wrong with an item without asking the database.
     private func refusal(of item: DocumentWrite) -> KelterError? {
-        let content = item.content ?? []
-        for chunk in content {
-            guard let width = chunk.vector.values?.count, width != configuration.dimension else { continue }
+        for key in item.content?.keys ?? [] {
+            let width = key.dimension
+            guard width > 0, width != configuration.dimension else { continue }
             return KelterError(
                 .vectorDimensionMismatch,
                 "A vector has \(width) dimensions where schema \(schema.name) holds \(configuration.dimension).",
@@ -66,9 +66,9 @@ extension Store {
             )
         }
         let texts = [item.key.externalID, item.root] + item.attributes.texts
-        guard
-            content.contains(where: { containsNUL($0.text) }) || texts.contains(where: { $0.map(containsNUL) ?? false })
-        else { return nil }
+        guard item.content?.hasNUL == true || texts.contains(where: { $0.map(containsNUL) ?? false }) else {
+            return nil
+        }
         return KelterError(
             .storeRejected,
             "The text contains the character NUL, which PostgreSQL cannot hold.",
@@ -143,12 +143,16 @@ extension Store {
     /// The unit vectors stored for a document, by the hash of the text they were made from.
     ///
     /// - Parameters:
+    ///   - hashes: The texts in question.
     ///   - document: The document.
     ///   - tenant: Its owner.
     /// - Returns: What a new generation of the document need not have embedded again, when its model is the same.
     /// - Throws: ``KelterError`` with ``ErrorCode/databaseUnavailable``, ``ErrorCode/schemaMissing`` and others.
-    package func vectors(ofDocument document: RowID, tenant: Tenant) async throws(KelterError) -> [ContentHash: [Float]]
-    {
+    package func vectors(
+        of hashes: [ContentHash],
+        inDocument document: RowID,
+        tenant: Tenant
+    ) async throws(KelterError) -> [ContentHash: [Float]] {
         let schema = schema
         return try await reporting { () async throws(DatabaseFailure) in
             try await transaction(tenant: tenant) { connection throws(DatabaseFailure) in
@@ -156,9 +160,9 @@ extension Store {
                     """
                     SELECT c.input_hash, e.embedding
                     FROM \(schema).chunks c JOIN \(schema).embeddings e ON e.chunk_id = c.id
-                    WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.input_hash IS NOT NULL
+                    WHERE c.tenant_id = $1 AND c.document_id = $2 AND c.input_hash = ANY ($3)
                     """,
-                    [.uuid(tenant.rowID), .uuid(document)]
+                    [.uuid(tenant.rowID), .uuid(document), .hashes(hashes)]
                 )
                 var vectors: [ContentHash: [Float]] = [:]
                 for row in 0..<rows.count {

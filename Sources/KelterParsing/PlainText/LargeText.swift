@@ -1,0 +1,259 @@
+package import KelterModel
+
+/// A plain text that is too large for memory, decoded into a file.
+///
+/// It is cut into documents of half a megabyte: behind an empty line where there is one, else behind a line end, else
+/// behind a space. The places depend on the text alone.
+package struct LargeText: Sendable {
+    /// Smaller texts are parsed in memory.
+    package static let minimumBytes = 2 << 20
+    /// The type of all of them.
+    package static let mediaType = TextFormat.plainText.rawValue
+    /// The most bytes of one part.
+    static let partBytes = 1 << 19
+
+    private let file: ScratchFile
+    /// Bytes of the text.
+    package let count: Int
+    /// By what near duplicates are found, when it was asked for.
+    package let signature: NearDuplicateSignature?
+    /// Whether there is more than white space.
+    package let hasText: Bool
+
+    init(file: ScratchFile, count: Int, signature: NearDuplicateSignature?, hasText: Bool) {
+        self.file = file
+        self.count = count
+        self.signature = signature
+        self.hasText = hasText
+    }
+
+    /// The part that begins at a byte, and where the next one does.
+    ///
+    /// - Parameter start: 0, or what was returned as `next`.
+    /// - Returns: The part's document, whose ranges count from `start`; `next` is the text's ``count`` after the last.
+    /// - Throws: ``KelterError`` of the temporary file.
+    package func part(from start: Int) throws(KelterError) -> (document: ParsedDocument, next: Int) {
+        var bytes = try file.read(at: start, count: min(Self.partBytes, count - start))
+        if start + bytes.count < count { bytes.removeLast(bytes.count - Self.end(of: bytes)) }
+        let next = start + bytes.count
+        return (try parsePlainText(bytes, limits: ParsingLimits()), next)
+    }
+
+    /// The bytes of a range of the text.
+    ///
+    /// - Throws: ``KelterError`` of the temporary file.
+    package func bytes(_ range: Range<Int>) throws(KelterError) -> [UInt8] {
+        try file.read(at: range.lowerBound, count: range.count)
+    }
+
+    /// Where a part ends that is not the last: in its second half if there is any white space.
+    private static func end(of bytes: [UInt8]) -> Int {
+        let half = bytes.count / 2
+        var (lineEnd, space) = (0, 0)
+        for index in stride(from: bytes.count - 1, through: half, by: -1) {
+            if bytes[index] == 0x0A {
+                if bytes[index - 1] == 0x0A { return index + 1 }
+                if lineEnd == 0 { lineEnd = index + 1 }
+            } else if bytes[index] == 0x20, space == 0 {
+                space = index + 1
+            }
+        }
+        if lineEnd > 0 { return lineEnd }
+        return space > 0 ? space : bytes.withUnsafeBufferPointer { completeUTF8($0) }
+    }
+}
+
+/// Decodes a file piece by piece into a ``LargeText``, if it is plain text; it never leaves the thread that is at it.
+package struct LargeTextWriter {
+    /// What a file turned out to be.
+    package enum Outcome {
+        case text(LargeText)
+        /// Another format: its bytes.
+        case other([UInt8])
+        /// The file is not UTF-8 and its declared charset counts: it has to be read again for it.
+        case inDeclaredCharset
+    }
+
+    private enum Mode {
+        case undecided
+        case utf8
+        case utf16(UTF16Decoder)
+        case charset(CharsetConversion)
+        case other, inDeclaredCharset
+    }
+
+    /// How much is looked at to tell the format.
+    private static let beginningBytes = 1 << 16
+
+    private let name: String
+    private let declared: DeclaredMediaType?
+    private let usesDeclaredCharset: Bool
+    private let limits: ParsingLimits
+
+    private var mode = Mode.undecided
+    /// What is not decoded yet, or all of a file of another format.
+    private var pending: [UInt8] = []
+    /// Where ``pending`` stands in the file.
+    private var offset = 0
+    private var cleaner = TextCleaner()
+    private var shingles: ShingleReader?
+    private var file: ScratchFile?
+    private var count = 0
+    private var hasText = false
+
+    /// Begins.
+    ///
+    /// - Parameters:
+    ///   - name: The file's name; its extension takes part in the decision and errors name it.
+    ///   - mediaType: The type a sidecar declares, with or without parameters.
+    ///   - usesDeclaredCharset: Whether the file is known not to be UTF-8. Default `false`.
+    ///   - limits: The limits of other formats.
+    ///   - signs: Whether the text gets a signature.
+    package init(
+        name: String,
+        mediaType: String?,
+        usesDeclaredCharset: Bool = false,
+        limits: ParsingLimits = ParsingLimits(),
+        signs: Bool
+    ) {
+        self.name = name
+        declared = mediaType.map(DeclaredMediaType.init)
+        self.usesDeclaredCharset = usesDeclaredCharset
+        self.limits = limits
+        if signs { shingles = ShingleReader() }
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// - Throws: ``KelterError`` with `unsupportedMediaType`, `binaryContent`, `invalidEncoding` or of the temporary file.
+    package mutating func add(_ piece: UnsafeRawBufferPointer) throws(KelterError) {
+        if case .inDeclaredCharset = mode { return }
+        pending.append(contentsOf: piece)
+        if pending.count >= Self.beginningBytes { try take(isLast: false) }
+    }
+
+    /// Ends the file.
+    ///
+    /// - Returns: What it is.
+    /// - Throws: As ``add(_:)``.
+    package mutating func finish() throws(KelterError) -> Outcome {
+        try take(isLast: true)
+        switch mode {
+        case .other: return .other(pending)
+        case .inDeclaredCharset: return .inDeclaredCharset
+        case .undecided, .utf8, .utf16, .charset:
+            let file = if let file { file } else { try ScratchFile() }
+            return .text(LargeText(file: file, count: count, signature: shingles?.finish(), hasText: hasText))
+        }
+    }
+
+    /// Whether a file that begins so is plain text.
+    ///
+    /// - Throws: As ``add(_:)``.
+    mutating func isPlainText(_ beginning: [UInt8]) throws(KelterError) -> Bool {
+        pending = beginning
+        do throws(KelterError) { try decide() } catch { throw error.about(name) }
+        if case .other = mode { return false }
+        return true
+    }
+
+    private mutating func take(isLast: Bool) throws(KelterError) {
+        do throws(KelterError) {
+            if case .undecided = mode { try decide() }
+            guard var text = try decoded(isLast: isLast) else { return }
+            cleaner.clean(&text)
+            try append(text)
+        } catch {
+            throw error.about(name)
+        }
+    }
+
+    /// Tells format and encoding by the beginning, which is ``pending``.
+    private mutating func decide() throws(KelterError) {
+        if let format = BinaryFormat.recognise(pending) { throw unsupported(format.mediaType) }
+        let mark = try ByteOrderMark(pending)
+        var sample = mark == .utf8 ? Array(pending.dropFirst(ByteOrderMark.utf8.length)) : pending
+        if case .utf16(let isBigEndian)? = mark {
+            var decoder = UTF16Decoder(isBigEndian: isBigEndian)
+            sample.removeAll(keepingCapacity: true)
+            try decoder.decode(Array(pending.dropFirst(2)), isLast: false, into: &sample)
+        }
+        guard try TextFormat.detect(sample, extension: fileExtension(of: name), declared: declared) == .plainText else {
+            mode = .other
+            return
+        }
+        try checkIsText(sample)
+        if let mark {
+            pending.removeFirst(mark.length)
+            offset = mark.length
+        }
+        switch mark {
+        case .utf16(let isBigEndian)?: mode = .utf16(UTF16Decoder(isBigEndian: isBigEndian))
+        case .utf8?, nil: mode = usesDeclaredCharset ? declaredConversion.map { .charset($0) } ?? .utf8 : .utf8
+        }
+    }
+
+    private var declaredConversion: CharsetConversion? {
+        declared?.charset.flatMap { CharsetConverter(label: $0)?.conversion() }
+    }
+
+    /// The text of ``pending``, of which only an incomplete character stays; `nil` when there is none.
+    private mutating func decoded(isLast: Bool) throws(KelterError) -> [UInt8]? {
+        switch mode {
+        case .undecided, .other, .inDeclaredCharset:
+            return nil
+        case .utf8:
+            let end = isLast ? pending.count : pending.withUnsafeBufferPointer { completeUTF8($0) }
+            var text = pending
+            text.removeLast(text.count - end)
+            if let place = text.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) {
+                guard !usesDeclaredCharset, declaredConversion != nil else {
+                    throw invalidUTF8(at: offset + place, isHTML: false)
+                }
+                mode = .inDeclaredCharset
+                pending.removeAll()
+                return nil
+            }
+            offset += end
+            pending.removeFirst(end)
+            return text
+        case .utf16(var decoder):
+            var text: [UInt8] = []
+            try decoder.decode(pending, isLast: isLast, into: &text)
+            mode = .utf16(decoder)
+            pending.removeAll(keepingCapacity: true)
+            return text
+        case .charset(let conversion):
+            var text: [UInt8] = []
+            conversion.convert(pending, isLast: isLast, into: &text)
+            pending.removeAll(keepingCapacity: true)
+            return text
+        }
+    }
+
+    private mutating func append(_ text: [UInt8]) throws(KelterError) {
+        let file = if let file { file } else { try ScratchFile() }
+        self.file = file
+        text.withUnsafeBufferPointer { shingles?.read($0) }
+        if !hasText { hasText = !text.withUnsafeBufferPointer { WhiteSpace.trim(0..<$0.count, in: $0).isEmpty } }
+        let start = count
+        let result: Result<Void, KelterError> = text.withUnsafeBytes { bytes in
+            do throws(KelterError) { return .success(try file.write(bytes, at: start)) } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+        count += text.count
+    }
+}
+
+/// How many bytes end with a whole character, as far as the last one tells.
+func completeUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    for back in 1...3 where back <= bytes.count {
+        let byte = bytes[bytes.count - back]
+        if isContinuation(byte) { continue }
+        let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1
+        return length > back ? bytes.count - back : bytes.count
+    }
+    return bytes.count
+}
