@@ -1,5 +1,4 @@
 import Glibc
-import KelterHashing
 import KelterModel
 import KelterPipeline
 import KelterServer
@@ -58,24 +57,16 @@ struct BatchExecution {
         return result
     }
 
-    /// A digest of all settings, of secrets only whether there are any.
-    private func settingsDigest() throws(KelterError) -> String {
-        let lines = services.settings.explained.map { "\($0.name)=\($0.value ?? "")" }
-        return try SHA256.hash(lines.joined(separator: "\n")).hex
-    }
-
     /// The request of the run to resume, in place of the command's own inputs and scope; the digest of the settings goes
     /// with those of a new one.
     private func resumed(
         _ request: IngestRequest,
         _ terminal: Terminal
     ) async throws(KelterError) -> IngestRequest {
-        let digest = JSONValue.string(try settingsDigest())
+        let digest = JSONValue.string(try services.settingsDigest())
         guard let run = request.resume else {
             var request = request
-            if case .object(let members) = request.arguments {
-                request.arguments = .object(members + [("settings", digest)])
-            }
+            request.arguments = request.arguments.adding("settings", digest)
             return request
         }
         let record = try await catalog.standard.store.run(run, tenant: request.caller.tenant)

@@ -146,6 +146,7 @@ struct IngestArguments {
             plan: json["plan"]?.bool ?? false,
             apply: json["apply"]?.string,
             resume: run ?? resume,
+            root: json["root"]?.string,
             arguments: json
         )
     }

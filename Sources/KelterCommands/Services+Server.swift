@@ -1,5 +1,6 @@
 import Glibc
 import KelterEmbedding
+import KelterHashing
 import KelterLocal
 import KelterModel
 import KelterPipeline
@@ -85,6 +86,7 @@ extension Services {
     ///   - count: How many.
     ///   - lease: For how long a run stays with a worker that has fallen silent.
     ///   - catalog: The stages they share.
+    ///   - takesParts: Whether they take parts of batches, too. Default `false`.
     ///   - report: Told of what they do.
     /// - Returns: The workers and their pipelines.
     /// - Throws: ``KelterError`` of the endpoint.
@@ -92,17 +94,32 @@ extension Services {
         _ count: Int,
         lease: Duration,
         catalog: StageCatalog,
+        takesParts: Bool = false,
         report: @escaping @Sendable (RunWorker.Event) -> Void
     ) async throws(KelterError) -> (workers: [RunWorker], ingestions: [Ingestion]) {
         var workers: [RunWorker] = []
         var ingestions: [Ingestion] = []
+        let digest = try settingsDigest()
+        let batchRequest: @Sendable (RunRecord) throws(KelterError) -> IngestRequest = { (run) throws(KelterError) in
+            guard run.arguments["settings"]?.string == digest else { throw Self.otherSettings(run) }
+            return try IngestArguments(run.arguments).request(resuming: run.id)
+        }
         for index in 0..<count {
             let own = catalog.standard.replacing(try await embeddingClient(of: settings.profile, for: .batch))
-            let ingestion = Ingestion(catalog: catalog.replacing(own), jobs: availableCores())
+            let ingestion = Ingestion(
+                catalog: catalog.replacing(own),
+                jobs: availableCores(),
+                buckets: takesParts ? try buckets() : nil
+            )
             ingestions.append(ingestion)
+            let configuration = RunWorker.Configuration(
+                name: "\(hostName()):\(getpid()):\(index + 1)",
+                lease: lease,
+                batchRequest: takesParts ? batchRequest : nil
+            )
             workers.append(
                 RunWorker(
-                    configuration: .init(name: "\(hostName()):\(getpid()):\(index + 1)", lease: lease),
+                    configuration: configuration,
                     ingestion: ingestion,
                     objects: objects,
                     report: report
@@ -110,6 +127,22 @@ extension Services {
             )
         }
         return (workers, ingestions)
+    }
+
+    /// With other limits the chunks of one batch would not be of one kind.
+    private static func otherSettings(_ run: RunRecord) -> KelterError {
+        KelterError(
+            .settingInvalid,
+            "The batch was begun with other settings than those of this worker.",
+            subject: "run \(run.id)",
+            fix: "Give the worker the settings of 'kelter ingest', as 'kelter config' shows them."
+        )
+    }
+
+    /// A digest of all settings, of secrets only whether there are any.
+    func settingsDigest() throws(KelterError) -> String {
+        let lines = settings.explained.map { "\($0.name)=\($0.value ?? "")" }
+        return try SHA256.hash(lines.joined(separator: "\n")).hex
     }
 }
 
@@ -169,6 +202,17 @@ func log(_ event: RunWorker.Event, to logger: Logger) {
         logger.warning("run postponed", metadata: context(claim).merging(problem(error)) { $1 })
     case .abandoned(let claim, let error):
         logger.error("run abandoned", metadata: context(claim).merging(problem(error)) { $1 })
+    case .helped(let run, let tenant, let outcomes):
+        logger.info(
+            "part of a batch finished",
+            metadata: [
+                "run": "\(run.id)", "tenant": "\(tenant.key)", "items": "\(outcomes.accounted)",
+                "failed": "\(outcomes[.failed])",
+            ]
+        )
+    case .leftAlone(let run, let tenant, let error):
+        let metadata: Logger.Metadata = ["run": "\(run.id)", "tenant": "\(tenant.key)"]
+        logger.warning("batch left to others", metadata: metadata.merging(problem(error)) { $1 })
     case .troubled(let error):
         logger.error("worker in trouble", metadata: problem(error))
     }

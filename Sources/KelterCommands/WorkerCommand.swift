@@ -24,6 +24,14 @@ struct WorkerCommand: ExecutableCommand {
     @Option(help: "For how many seconds a run stays with a worker that has fallen silent.")
     var lease = 30
 
+    @Flag(
+        help: """
+            Also take parts of batches that 'kelter ingest' processes coordinate. Their files must be seen from here \
+            under the same paths, and the settings must be the same.
+            """
+    )
+    var batches = false
+
     @OptionGroup var logging: LogOptions
     @OptionGroup var common: CommonOptions
 
@@ -42,7 +50,12 @@ struct WorkerCommand: ExecutableCommand {
         let logger = try logging.logger("kelter.worker")
         let store = try await services.serviceStore(connections: 2 + 2 * workers)
         let catalog = try await services.catalog(store: store, for: .batch)
-        let made = try await services.workers(workers, lease: .seconds(lease), catalog: catalog) { log($0, to: logger) }
+        let made = try await services.workers(
+            workers,
+            lease: .seconds(lease),
+            catalog: catalog,
+            takesParts: batches
+        ) { log($0, to: logger) }
         terminal.note("Waiting for runs. Ctrl-C ends the worker.")
         try await runUntilSignalled(made.workers.map { WorkerService($0) }, logger: logger)
         for ingestion in made.ingestions { await ingestion.catalog.close() }

@@ -148,6 +148,57 @@ struct BatchLedgerTests {
         }
     }
 
+    @Test("a worker is led to the batches with open parts, tenant after tenant")
+    func openBatches() async throws {
+        try await TemporaryDatabase.with { database in
+            let store = database.store
+            let others = [Fixture.tenant("b"), Fixture.tenant("c")]
+            #expect(try await store.openBatch(of: [tenant] + others)?.run.id == nil)
+            let first = try await begin(store)
+            #expect(try await store.openBatch(of: [tenant])?.run.id == nil, "nothing has been found yet")
+            try await store.addParts([entries(["a"]), entries(["b"])], to: first)
+            let second = try await begin(store)
+            try await store.addParts([entries(["c"])], to: second)
+            var foreign: [RowID] = []
+            for other in others {
+                let run = RunRecord(
+                    id: Fixture.id(),
+                    caseID: "local",
+                    kind: "ingest",
+                    arguments: .object([("x", .int(1))])
+                )
+                guard
+                    case .coordinator(let claim, .new) = try await store.joinBatch(
+                        run,
+                        worker: "o",
+                        lease: Self.lease,
+                        tenant: other
+                    )
+                else { return }
+                try await store.addParts([entries(["d"])], to: claim)
+                foreign.append(run.id)
+            }
+            let found = try await store.openBatch(of: [tenant] + others)
+            #expect(found?.run.id == first.run.id && found?.tenant == tenant && found?.run.kind == "ingest")
+            let other = try await store.openBatch(of: [others[1], tenant, others[0]])
+            #expect(other?.run.id == foreign[1] && other?.tenant == others[1])
+            #expect(other?.run.arguments == .object([("x", .int(1))]))
+            #expect(try await store.openBatch(of: [tenant] + others, except: [first.run.id])?.run.id == second.run.id)
+            let left = try await store.openBatch(of: [tenant] + others, except: [first.run.id, second.run.id])
+            #expect(left?.run.id == foreign[0])
+
+            // Parts that somebody works on are not open, and come back with their lease.
+            let parts = [try await claim(first.run.id, store), try await claim(first.run.id, store)].compactMap { $0 }
+            #expect(try await store.openBatch(of: [tenant])?.run.id == second.run.id)
+            try await store.releaseParts([parts[1].lease], of: first.run.id, tenant: tenant, countsAttempt: false)
+            #expect(try await store.openBatch(of: [tenant])?.run.id == first.run.id)
+
+            // A batch that nobody would close is left alone, and one that has ended.
+            try await store.runScript("UPDATE rag.runs SET lease_until = lease_until - interval '1 day'")
+            #expect(try await store.openBatch(of: [tenant] + others)?.run.id == nil)
+        }
+    }
+
     @Test("one process coordinates; another takes over when it falls silent, and goes on where it was")
     func coordination() async throws {
         try await TemporaryDatabase.with { database in

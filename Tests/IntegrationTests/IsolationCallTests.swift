@@ -117,6 +117,8 @@ struct IsolationCallTests {
             #expect(try await store.claimRun(of: [us], worker: "w", lease: .seconds(9))?.tenant ?? us == us)
             let rest = try await store.claimRun(of: [us], worker: "w", lease: .seconds(9))
             #expect(rest?.run.id == nil, "the victim's run still waits, but not for the attacker")
+            let batch = try await store.openBatch(of: [us])
+            #expect(batch?.tenant == us && batch?.run.id != theirs.run)
 
             // The same key of another tenant is another key.
             let answered = theirs.answered.claim

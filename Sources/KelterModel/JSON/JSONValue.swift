@@ -41,6 +41,12 @@ extension JSONValue {
         return items[index]
     }
 
+    /// An object with another member, which takes the place of one with its name; any other kind of value stays as it is.
+    package func adding(_ name: String, _ value: JSONValue) -> JSONValue {
+        guard case .object(let members) = self else { return self }
+        return .object(members.filter { $0.name != name } + [(name, value)])
+    }
+
     package var string: String? {
         guard case .string(let text) = self else { return nil }
         return text

@@ -31,16 +31,27 @@ package struct FileTree: InputWalk {
     ///   - filter: Which files belong to the batch.
     ///   - opensContainers: Whether files that hold several documents are taken apart: archives, and JSON Lines that are
     ///     named themselves. Default `true`.
-    /// - Throws: ``KelterError`` with ``ErrorCode/missingFile`` for an input that does not exist and
+    ///   - root: The root that an earlier walk over the inputs had, of which some may be gone by now. Default `nil`: the
+    ///     deepest directory that the inputs have in common.
+    /// - Throws: ``KelterError`` with ``ErrorCode/missingFile`` for an input that does not exist, or not below `root`, and
     ///   ``ErrorCode/fileUnreadable`` for one that cannot be looked at.
     package init(
         inputs: [String],
         listed: [String] = [],
         filter: GlobFilter = GlobFilter(),
-        opensContainers: Bool = true
+        opensContainers: Bool = true,
+        root: String? = nil
     ) throws(KelterError) {
         let paths = try InputPaths(inputs: inputs, listed: listed)
-        root = paths.root
+        if let root, !paths.lie(below: root) {
+            throw KelterError(
+                .missingFile,
+                "The inputs do not lie in this directory any more, where the run found them.",
+                subject: root,
+                fix: "Start a new run."
+            )
+        }
+        self.root = root ?? paths.root
         self.filter = filter
         self.opensContainers = opensContainers
         for (path, error) in paths.failed { ready.append(.failed(relativePath: path, error)) }

@@ -14,6 +14,12 @@ struct InputPaths {
         return parents.dropFirst().reduce(parents.first ?? "/", commonDirectory)
     }
 
+    /// Whether all that was found is a directory or lies in it.
+    func lie(below directory: String) -> Bool {
+        let isEmpty = directories.isEmpty && files.isEmpty
+        return isEmpty || root == directory || Self.ancestors(of: root).contains(directory)
+    }
+
     /// Looks the inputs up.
     ///
     /// - Parameters:

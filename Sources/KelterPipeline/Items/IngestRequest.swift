@@ -39,6 +39,8 @@ package struct IngestRequest: Sendable {
     package var apply: String?
     /// The run to complete, or `nil` for a new one.
     package var resume: RowID?
+    /// The batch root of that run: its inputs, of which some may be gone, are named relative to it.
+    package var root: String?
     /// The dead letters to work on of the run to complete, and nothing else.
     package var retry: DeadLetters?
     /// What `--resume` needs to repeat the command, kept in the ledger.
@@ -56,6 +58,7 @@ package struct IngestRequest: Sendable {
         plan: Bool = false,
         apply: String? = nil,
         resume: RowID? = nil,
+        root: String? = nil,
         retry: DeadLetters? = nil,
         arguments: JSONValue = .object([])
     ) {
@@ -70,6 +73,7 @@ package struct IngestRequest: Sendable {
         self.plan = plan
         self.apply = apply
         self.resume = resume
+        self.root = root
         self.retry = retry
         self.arguments = arguments
     }

@@ -17,17 +17,23 @@ package final class RunWorker: Sendable {
         package var pause: Duration
         /// How long a run that is being worked on may go on after ``RunWorker/stop()``; default 20 s.
         package var grace: Duration
+        /// What a batch was asked to do, by its record.
+        ///
+        /// Throws when this process must leave it alone. Default `nil`: no parts of batches are taken.
+        package var batchRequest: (@Sendable (RunRecord) throws(KelterError) -> IngestRequest)?
 
         package init(
             name: String,
             lease: Duration = .seconds(30),
             pause: Duration = .milliseconds(500),
-            grace: Duration = .seconds(20)
+            grace: Duration = .seconds(20),
+            batchRequest: (@Sendable (RunRecord) throws(KelterError) -> IngestRequest)? = nil
         ) {
             self.name = name
             self.lease = lease
             self.pause = pause
             self.grace = grace
+            self.batchRequest = batchRequest
         }
     }
 
@@ -39,6 +45,10 @@ package final class RunWorker: Sendable {
         case postponed(ClaimedRun, KelterError)
         /// The run ended without being worked on.
         case abandoned(ClaimedRun, KelterError)
+        /// A part of a batch was worked on.
+        case helped(RunRecord, Tenant, OutcomeCounts)
+        /// A batch is left to other processes for a while.
+        case leftAlone(RunRecord, Tenant, KelterError)
         /// The worker itself is in trouble, for instance without a database.
         case troubled(KelterError)
     }
@@ -51,7 +61,7 @@ package final class RunWorker: Sendable {
     private let objects: ObjectStore
     private let report: @Sendable (Event) -> Void
     private let bell = Bell()
-    private let state = Mutex<(current: Task<QueuedRunEnd, Never>?, isStopping: Bool)>((nil, false))
+    private let state = Mutex<(cancel: (@Sendable () -> Void)?, isStopping: Bool)>((nil, false))
 
     /// Prepares a worker; nothing happens before ``work()``.
     ///
@@ -81,15 +91,15 @@ package final class RunWorker: Sendable {
     ///
     /// What is not finished then goes back to the queue.
     package func stop() {
-        let current = state.withLock { state in
+        let cancel = state.withLock { state in
             state.isStopping = true
-            return state.current
+            return state.cancel
         }
         bell.ring()
-        guard let current else { return }
+        guard let cancel else { return }
         Task { [grace = configuration.grace] in
             try? await Task.sleep(for: grace)
-            current.cancel()
+            cancel()
         }
     }
 
@@ -99,28 +109,98 @@ package final class RunWorker: Sendable {
     package func work() async {
         let store = ingestion.stages.store
         var turn = 0
+        var batches = BatchTurns()
         while !isStopping {
             do throws(KelterError) {
                 let tenants = try await store.tenants().filter { $0.schema != TenantRecord.publicSchema }.map(\.tenant)
-                // Another tenant is first each time: a full queue of one does not hold up the others.
-                let start = tenants.isEmpty ? 0 : turn % tenants.count
                 turn += 1
+                // Neither do queued runs hold up batches, nor the other way round.
+                let isForBatches = configuration.batchRequest != nil && turn.isMultiple(of: 2)
+                if isForBatches, try await help(&batches, of: tenants) { continue }
+                // Another tenant is first each time: a full queue of one does not hold up the others.
+                let start = tenants.isEmpty ? 0 : turn / 2 % tenants.count
                 let order = Array(tenants[start...] + tenants[..<start])
-                guard
-                    let claim = try await store.claimRun(
-                        of: order,
-                        worker: configuration.name,
-                        lease: configuration.lease
-                    )
-                else {
-                    await bell.wait(atMost: configuration.pause)
+                if let claim = try await store.claimRun(
+                    of: order,
+                    worker: configuration.name,
+                    lease: configuration.lease
+                ) {
+                    try await work(on: claim)
                     continue
                 }
-                try await work(on: claim)
+                if !isForBatches, try await help(&batches, of: tenants) { continue }
+                await bell.wait(atMost: configuration.pause)
             } catch {
                 if !isStopping { report(.troubled(error)) }
                 await bell.wait(atMost: .seconds(2))
             }
+        }
+    }
+
+    /// Whose batch is next, and which are left alone.
+    private struct BatchTurns {
+        /// The tenant whose batch was worked on last: the one behind it is next.
+        var last: Tenant?
+        private var leftAlone: [RowID: ContinuousClock.Instant] = [:]
+
+        func order(_ tenants: [Tenant]) -> [Tenant] {
+            guard let last, let index = tenants.firstIndex(of: last) else { return tenants }
+            return Array(tenants[(index + 1)...] + tenants[...index])
+        }
+
+        mutating func leaveAlone(_ run: RowID, for time: Duration) {
+            leftAlone[run] = ContinuousClock.now + time
+        }
+
+        mutating func runsToLeaveAlone() -> [RowID] {
+            let now = ContinuousClock.now
+            leftAlone = leftAlone.filter { $0.value > now }
+            return Array(leftAlone.keys)
+        }
+    }
+
+    /// Works on one part of one batch: then it is another tenant's turn.
+    ///
+    /// - Returns: Whether there was one.
+    private func help(_ turns: inout BatchTurns, of tenants: [Tenant]) async throws(KelterError) -> Bool {
+        guard let batchRequest = configuration.batchRequest,
+            let (run, tenant) = try await ingestion.stages.store.openBatch(
+                of: turns.order(tenants),
+                except: turns.runsToLeaveAlone()
+            )
+        else { return false }
+        turns.last = tenant
+        let result = await current { [ingestion] () async -> Result<OutcomeCounts, KelterError> in
+            do throws(KelterError) {
+                return .success(try await ingestion.helpOnce(try batchRequest(run), run: run.id))
+            } catch {
+                return .failure(error)
+            }
+        }
+        do throws(KelterError) {
+            report(.helped(run, tenant, try result.get()))
+        } catch {
+            guard !isStopping else { return true }
+            // What it is about may be put right: a directory that is mounted, a service that comes back.
+            turns.leaveAlone(run.id, for: error.endsRun ? .seconds(5) : .seconds(60))
+            report(.leftAlone(run, tenant, error))
+        }
+        return true
+    }
+
+    /// Does what is to be cancelled when the worker has been told to stop some time ago.
+    private func current<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value {
+        let task = Task { await body() }
+        state.withLock { state in
+            state.cancel = { task.cancel() }
+            // A stop that came before this found nothing to wait for.
+            if state.isStopping { task.cancel() }
+        }
+        defer { state.withLock { $0.cancel = nil } }
+        return await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
         }
     }
 
@@ -170,27 +250,22 @@ package final class RunWorker: Sendable {
 
     /// Works on a run while prolonging its lease; the work ends when the lease is lost.
     private func leased(_ claim: ClaimedRun) async -> QueuedRunEnd {
-        let work = Task { await ingestion.work(on: claim, objects: objects) }
-        state.withLock { state in
-            state.current = work
-            // A stop that came before this found nothing to wait for.
-            if state.isStopping { work.cancel() }
-        }
         let (store, lease) = (ingestion.stages.store, configuration.lease)
-        let heartbeat = Task {
-            while (try? await Task.sleep(for: lease / 3)) != nil {
-                // A database that cannot be reached is not a lost lease: the next beat may get through.
-                if let isOurs = try? await store.renewLease(of: claim, for: lease), !isOurs { work.cancel() }
+        return await current { [ingestion, objects] in
+            let work = Task { await ingestion.work(on: claim, objects: objects) }
+            let heartbeat = Task {
+                while (try? await Task.sleep(for: lease / 3)) != nil {
+                    // A database that cannot be reached is not a lost lease: the next beat may get through.
+                    if let isOurs = try? await store.renewLease(of: claim, for: lease), !isOurs { work.cancel() }
+                }
+            }
+            defer { heartbeat.cancel() }
+            return await withTaskCancellationHandler {
+                await work.value
+            } onCancel: {
+                work.cancel()
             }
         }
-        let end = await withTaskCancellationHandler {
-            await work.value
-        } onCancel: {
-            work.cancel()
-        }
-        heartbeat.cancel()
-        state.withLock { $0.current = nil }
-        return end
     }
 }
 

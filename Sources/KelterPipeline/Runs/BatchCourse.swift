@@ -31,7 +31,7 @@ struct BatchCourse: Sendable {
         FailPoint.runEntered.pass()
         let known = state == .partlyFound ? try await store.addedPaths(to: run, tenant: tenant) : []
         if state != .new { try await takeUp(isFound: state == .found) }
-        let batch = makeBatch(coordinator: nil)
+        let batch = makeBatch(inputs(coordinator: nil))
         let finding = Task {
             guard state != .found else { return }
             let finder = InputFinder(store: store, coordinator: claim, io: ingestion.io, progress: progress)
@@ -74,7 +74,7 @@ struct BatchCourse: Sendable {
         since start: ContinuousClock.Instant
     ) async throws(KelterError) -> IngestReport? {
         try await takeUp(isFound: false)
-        let batch = makeBatch(coordinator: coordinator)
+        let batch = makeBatch(inputs(coordinator: coordinator))
         await withHeartbeat(batch, nil) { await batch.work() }
         while progress.snapshot.error == nil, !Task.isCancelled {
             guard try await store.run(run, tenant: tenant).status == .running else {
@@ -88,6 +88,12 @@ struct BatchCourse: Sendable {
         report.error = progress.snapshot.error
         report.duration = ContinuousClock.now - start
         return report
+    }
+
+    /// Works on one part of a batch that another process coordinates, if there is one that nobody works on.
+    func helpOnce() async {
+        let batch = makeBatch(SinglePart(inputs(coordinator: nil)))
+        await withHeartbeat(batch, nil) { await batch.work() }
     }
 
     /// The report of a run that has ended.
@@ -117,22 +123,26 @@ struct BatchCourse: Sendable {
         }
     }
 
-    private func makeBatch(coordinator: String?) -> Batch {
+    private func inputs(coordinator: String?) -> LeasedInputs {
+        LeasedInputs(
+            store: store,
+            run: run,
+            tenant: tenant,
+            root: walk.root,
+            worker: ProcessName.current.description,
+            lease: lease,
+            coordinator: coordinator,
+            progress: progress
+        )
+    }
+
+    private func makeBatch(_ inputs: any BatchInputs) -> Batch {
         Batch(
             ingestion: ingestion,
             request: request,
             run: run,
             root: walk.root,
-            inputs: LeasedInputs(
-                store: store,
-                run: run,
-                tenant: tenant,
-                root: walk.root,
-                worker: ProcessName.current.description,
-                lease: lease,
-                coordinator: coordinator,
-                progress: progress
-            ),
+            inputs: inputs,
             progress: progress
         )
     }

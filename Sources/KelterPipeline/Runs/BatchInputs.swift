@@ -75,19 +75,7 @@ struct LeasedInputs: BatchInputs {
     func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
         var pause = Duration.milliseconds(2)
         while !Task.isCancelled, progress.snapshot.error == nil {
-            if let part = try await store.claimPart(of: run, worker: worker, lease: lease, tenant: tenant) {
-                var input = InputPart(
-                    lease: part.lease,
-                    entries: try part.entries.map { (entry) throws(KelterError) in try found(entry) },
-                    recorded: part.recorded
-                )
-                for entry in part.entries {
-                    if let path = entry["path"]?.string, let count = entry["attempts"]?.int {
-                        input.attempts[path] = count
-                    }
-                }
-                return input
-            }
+            if let part = try await claim() { return part }
             if let coordinator, try await hasFallenSilent(coordinator) { return nil }
             // The parts of other processes may come back yet.
             let counts = try await store.partCounts(of: run, tenant: tenant)
@@ -96,6 +84,24 @@ struct LeasedInputs: BatchInputs {
             pause = min(pause * 2, Self.longestPause)
         }
         return nil
+    }
+
+    /// The next part that nobody works on at present.
+    ///
+    /// - Throws: ``KelterError`` of the database.
+    func claim() async throws(KelterError) -> InputPart? {
+        guard let part = try await store.claimPart(of: run, worker: worker, lease: lease, tenant: tenant) else {
+            return nil
+        }
+        var input = InputPart(
+            lease: part.lease,
+            entries: try part.entries.map { (entry) throws(KelterError) in try found(entry) },
+            recorded: part.recorded
+        )
+        for entry in part.entries {
+            if let path = entry["path"]?.string, let count = entry["attempts"]?.int { input.attempts[path] = count }
+        }
+        return input
     }
 
     /// Whether there is nobody any more who would find the rest of the inputs.
@@ -115,6 +121,20 @@ struct LeasedInputs: BatchInputs {
             )
         }
         return found
+    }
+}
+
+/// One part of a batch in the ledger, if there is one that nobody works on.
+actor SinglePart: BatchInputs {
+    private var inputs: LeasedInputs?
+
+    init(_ inputs: LeasedInputs) {
+        self.inputs = inputs
+    }
+
+    func next(holding: @Sendable () async -> Int) async throws(KelterError) -> InputPart? {
+        defer { inputs = nil }
+        return try await inputs?.claim()
     }
 }
 

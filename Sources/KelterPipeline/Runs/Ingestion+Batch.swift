@@ -1,3 +1,4 @@
+import Glibc
 import KelterEmbedding
 package import KelterModel
 import KelterStore
@@ -19,13 +20,42 @@ extension Ingestion {
     /// - Throws: ``KelterError`` when the run could not be begun or recorded at all, and with exit code 4 when a guard
     ///   refused.
     package func ingest(_ request: IngestRequest, progress: RunProgress) async throws(KelterError) -> IngestReport {
-        // What blocks on a bucket does not see the cancellation of a task.
-        let result: Result<IngestReport, KelterError> = await withTaskCancellationHandler {
-            do throws(KelterError) {
-                return .success(try await work(on: request, progress: progress))
-            } catch {
-                return .failure(error)
-            }
+        try await cancellingBuckets { () throws(KelterError) in try await work(on: request, progress: progress) }
+    }
+
+    /// Works on one part of a batch of another process, if there is one that nobody works on.
+    ///
+    /// - Parameters:
+    ///   - request: What that process was asked to do.
+    ///   - run: The batch.
+    /// - Returns: The outcomes of the part, failures of single items among them.
+    /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable`` when the batch's files are not seen from here, which
+    ///   leaves the part alone, or of what keeps all parts from being worked on.
+    package func helpOnce(_ request: IngestRequest, run: RowID) async throws(KelterError) -> OutcomeCounts {
+        try await cancellingBuckets { () throws(KelterError) in
+            let walk = try walk(of: request)
+            if !S3Location.isOne(walk.root), access(walk.root, R_OK | X_OK) != 0 { throw unreadable(walk.root, errno) }
+            let progress = RunProgress()
+            let course = BatchCourse(
+                ingestion: self,
+                request: request,
+                run: run,
+                walk: walk,
+                progress: progress,
+                lease: Self.lease
+            )
+            await course.helpOnce()
+            if let error = progress.snapshot.error { throw error }
+            return progress.snapshot.outcomes
+        }
+    }
+
+    /// What blocks on a bucket does not see the cancellation of a task.
+    private func cancellingBuckets<Value>(
+        _ body: () async throws(KelterError) -> Value
+    ) async throws(KelterError) -> Value {
+        let result: Result<Value, KelterError> = await withTaskCancellationHandler {
+            do throws(KelterError) { return .success(try await body()) } catch { return .failure(error) }
         } onCancel: {
             buckets?.cancel()
         }
@@ -44,7 +74,7 @@ extension Ingestion {
             id: request.resume ?? newRowID(),
             caseID: request.caller.caseID.description,
             kind: "ingest",
-            arguments: request.arguments
+            arguments: request.arguments.adding("root", .string(walk.root))
         )
         while true {
             let role = try await stages.store.joinBatch(
@@ -87,7 +117,12 @@ extension Ingestion {
     private func walk(of request: IngestRequest) throws(KelterError) -> any InputWalk {
         if let apply = request.apply { return try PlanWalk(apply) }
         guard let address = request.inputs.first(where: S3Location.isOne) else {
-            return try FileTree(inputs: request.inputs, listed: request.listed, filter: request.filter)
+            return try FileTree(
+                inputs: request.inputs,
+                listed: request.listed,
+                filter: request.filter,
+                root: request.root
+            )
         }
         guard let buckets, request.inputs.count == 1, request.listed.isEmpty else {
             throw KelterError(

@@ -91,7 +91,7 @@ package final class ServiceMetrics: Sendable {
     /// Counts what a worker tells.
     package func count(_ event: RunWorker.Event) {
         switch event {
-        case .claimed, .troubled: break
+        case .claimed, .helped, .leftAlone, .troubled: break
         case .finished(_, let report, let duration):
             metrics.add(to: Self.runs, report.status.rawValue)
             metrics.observe(duration.seconds, in: Self.runSeconds)

@@ -85,6 +85,38 @@ extension Store {
         }
     }
 
+    /// A running batch that has parts nobody works on.
+    ///
+    /// - Parameters:
+    ///   - tenants: Whose batches are looked at, one tenant after the other.
+    ///   - runs: Batches that are not meant.
+    /// - Returns: The oldest batch of the first tenant that has one.
+    /// - Throws: ``KelterError`` of the database.
+    package func openBatch(
+        of tenants: [Tenant],
+        except runs: [RowID] = []
+    ) async throws(KelterError) -> (run: RunRecord, tenant: Tenant)? {
+        let schema = ledgerSchema
+        let byRow = Dictionary(tenants.map { ($0.rowID, $0) }) { first, _ in first }
+        return try await reporting { () async throws(DatabaseFailure) in
+            try await registryTransaction { connection throws(DatabaseFailure) -> (run: RunRecord, tenant: Tenant)? in
+                let found = try connection.query(
+                    "SELECT * FROM \(schema).open_batch($1, $2)",
+                    [.uuids(tenants.map(\.rowID)), .uuids(runs)]
+                )
+                guard let id = found.uuid(0, 0), let tenant = found.uuid(0, 1).flatMap({ byRow[$0] }) else {
+                    return nil
+                }
+                // The function has left the transaction in the run's tenant.
+                let rows = try connection.query(
+                    "SELECT \(RunRecord.columns) FROM \(schema).runs WHERE id = $1",
+                    [.uuid(id)]
+                )
+                return RunRecord(rows, 0).map { ($0, tenant) }
+            }
+        }
+    }
+
     /// Notes that all inputs of a batch have been found.
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/leaseLost`` when the run is another coordinator's by now.

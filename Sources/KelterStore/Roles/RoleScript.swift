@@ -96,7 +96,7 @@ package enum RoleScript {
                 FOR item IN
                     SELECT p.oid::regprocedure AS routine FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                     WHERE p.proowner <> '\(owner)'::regrole
-                        AND (n.nspname = '\(schema.name)' AND p.proname = 'claim_run'
+                        AND (n.nspname = '\(schema.name)' AND p.proname IN ('claim_run', 'open_batch')
                             OR n.nspname = 'public' AND p.proname LIKE 'kelter\\_%')
                 LOOP
                     EXECUTE format('ALTER FUNCTION %s OWNER TO \(owner)', item.routine);

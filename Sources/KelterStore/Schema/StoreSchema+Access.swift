@@ -51,6 +51,11 @@ extension StoreSchema {
                             'GRANT EXECUTE ON FUNCTION \(schema).claim_run(uuid[], text, interval) TO %I', application
                         );
                     END IF;
+                    IF to_regprocedure('\(schema).open_batch(uuid[], uuid[])') IS NOT NULL THEN
+                        EXECUTE format(
+                            'GRANT EXECUTE ON FUNCTION \(schema).open_batch(uuid[], uuid[]) TO %I', application
+                        );
+                    END IF;
                 END IF;
             END
             $$;

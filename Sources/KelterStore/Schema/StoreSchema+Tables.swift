@@ -287,6 +287,38 @@ extension StoreSchema {
         """
     }
 
+    /// The function by which a worker finds a batch of any of these tenants that has parts nobody works on.
+    ///
+    /// As ``queue(_:)`` it leaves the transaction in the batch's tenant. Batches without a living coordinator are not
+    /// found: nobody would close them.
+    static func openBatch(_ schema: SQLIdentifier) -> String {
+        """
+        CREATE OR REPLACE FUNCTION \(schema).open_batch(tenants uuid[], except_runs uuid[])
+        RETURNS TABLE (run_id uuid, run_tenant uuid) LANGUAGE plpgsql
+        SET search_path TO pg_catalog, pg_temp AS $$
+        DECLARE
+            tenant uuid;
+        BEGIN
+            FOREACH tenant IN ARRAY tenants LOOP
+                PERFORM set_config('kelter.tenant_id', tenant::text, true);
+                RETURN QUERY
+                    SELECT q.id, q.tenant_id FROM \(schema).runs q
+                    WHERE q.tenant_id = tenant AND q.status = 'running' AND q.kind = 'ingest'
+                        AND q.lease_until >= clock_timestamp() AND q.id <> ALL (except_runs)
+                        AND EXISTS (
+                            SELECT FROM \(schema).run_parts p
+                            WHERE p.run_id = q.id AND p.tenant_id = tenant AND p.finished_at IS NULL
+                                AND coalesce(p.lease_until < clock_timestamp(), true)
+                        )
+                    ORDER BY q.priority DESC, q.queued_at, q.id LIMIT 1;
+                IF FOUND THEN RETURN; END IF;
+            END LOOP;
+        END
+        $$;
+
+        """
+    }
+
     /// The duplicate guards, the lexical indexes and the vector index.
     static func indexes(_ schema: SQLIdentifier, _ indexing: VectorIndexing, hnsw: HNSW) -> String {
         """

@@ -53,7 +53,8 @@ package enum StoreSchema {
         let indexing = VectorIndexing(dimension: dimension)
         return [
             prologue(schema, indexing), tables(schema, indexing), adoption(schema), ledger(schema),
-            vectorSpace(schema), service(schema), embeddingCache(schema), queue(schema), constraints(schema),
+            vectorSpace(schema), service(schema), embeddingCache(schema), queue(schema),
+            openBatch(schema), constraints(schema),
             tenantKeys(schema), indexes(schema, indexing, hnsw: hnsw),
             rowLevelSecurity(schema), access(schema), "COMMIT;\n",
         ].joined(separator: "\n")
