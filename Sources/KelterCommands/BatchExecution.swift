@@ -41,7 +41,7 @@ struct BatchExecution {
         let timeline = RunTimeline()
         var started = timespec()
         clock_gettime(CLOCK_REALTIME, &started)
-        let monitor = RunMonitor(progress: progress, catalog: catalog)
+        let monitor = RunMonitor(progress: progress, ingestion: ingestion)
         let view = ProgressView(terminal: terminal, monitor: monitor, timeline: timeline)
         let result = try await view.during { () throws(KelterError) in
             try await ingestion.ingest(request, progress: progress)

@@ -8,7 +8,7 @@ package struct ParsingLimits: Equatable, Sendable {
     package var maximumBytes: Int
     /// The largest plain text, in bytes, which ``LargeText`` reads.
     ///
-    /// Default 2 GiB, whose chunks are named by some 60 MB of memory.
+    /// Default 2 GiB.
     package var maximumPlainTextBytes: Int
     /// The largest extracted text, in bytes, before and after markup is taken away.
     ///

@@ -1,6 +1,8 @@
+import Glibc
 import KelterModel
 import KelterStore
 import KelterTestSupport
+import Synchronization
 import Testing
 
 @Suite("The ledger of batches that several processes work on")
@@ -145,6 +147,37 @@ struct BatchLedgerTests {
             let second = try await begin(store)
             let anew = try await store.write([item("b", "2")], run: second.run.id, tenant: tenant)
             #expect(anew.map(\.outcome) == [.replaced])
+        }
+    }
+
+    @Test("while a document is being written its part's lease can be prolonged, and nobody takes the part over")
+    func longWrite() async throws {
+        try await TemporaryDatabase.with(poolSize: 4) { database in
+            let store = database.store
+            let batch = try await begin(store)
+            let run = batch.run.id
+            try await store.addParts([entries(["a"]), entries(["b"])], to: batch)
+            let part = try #require(try await claim(run, store))
+            var item = Fixture.item("a", "1")
+            item.place = BatchPlace(path: "a", lease: part.lease)
+            let began = Atomic(false)
+            let isOver = Atomic(false)
+            let key = DocumentContent.Key(inputHash: Fixture.hash("a"), dimension: 8)
+            item.content = DocumentContent([key]) { _ in
+                began.store(true, ordering: .sequentiallyConsistent)
+                for _ in 0..<1_000 where !isOver.load(ordering: .sequentiallyConsistent) { usleep(20_000) }
+                return [Fixture.chunk(0, "a")]
+            }
+            async let written = store.write([item], run: run, tenant: tenant)
+            try await waitUntil("the transaction") { began.load(ordering: .sequentiallyConsistent) }
+            let lost = try await store.renewParts([part.lease], of: run, tenant: tenant, for: Self.lease)
+            #expect(lost.isEmpty)
+            try await expire(run, store)
+            #expect(try await claim(run, store)?.lease.part == 1)
+            #expect(try await claim(run, store) == nil)
+            isOver.store(true, ordering: .sequentiallyConsistent)
+            #expect(try await written.map(\.outcome) == [.inserted])
+            #expect(try await claim(run, store)?.lease.part == 0)
         }
     }
 

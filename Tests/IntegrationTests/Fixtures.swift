@@ -93,6 +93,14 @@ enum Fixture {
     }
 }
 
+extension DocumentContent {
+    /// Content that lies elsewhere, with keys at hand.
+    init(_ keys: [Key], load: @escaping @Sendable (Range<Int>) throws(KelterError) -> [StoredChunk]) {
+        let summary = keys.reduce(into: Summary()) { $0.add($1) }
+        self.init(summary, keys: { Array(keys[$0]) }, load: load)
+    }
+}
+
 extension Store {
     /// The first column of the first row as a number.
     func count(_ sql: String, tenant: Tenant? = nil) async throws -> Int? {

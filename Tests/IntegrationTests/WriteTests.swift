@@ -177,7 +177,7 @@ struct WriteTests {
                 let keys = words.map {
                     DocumentContent.Key(inputHash: Fixture.hash("passage: " + $0), dimension: $0 == "w4999" ? 0 : 8)
                 }
-                return DocumentContent(keys: keys) { range in
+                return DocumentContent(keys) { range in
                     largest.max(range.count, ordering: .relaxed)
                     return range.map { ordinal in
                         let vector = words[ordinal] == "w4999" ? UnitVector.empty : Fixture.axis(ordinal)
@@ -218,7 +218,7 @@ struct WriteTests {
             _ = try await store.write([Fixture.item("a", "1")], run: nil, tenant: tenant)
             var changed = Fixture.item("a", "2")
             let keys = (0..<3_000).map { DocumentContent.Key(inputHash: Fixture.hash("\($0)"), dimension: 8) }
-            changed.content = DocumentContent(keys: keys) { (range) throws(KelterError) in
+            changed.content = DocumentContent(keys) { (range) throws(KelterError) in
                 guard range.upperBound < 3_000 else { throw KelterError(.fileUnreadable, "The disk is broken.") }
                 return range.map { Fixture.chunk($0, "\($0)") }
             }
@@ -226,6 +226,23 @@ struct WriteTests {
                 try await store.write([changed], run: nil, tenant: tenant)
             }
             #expect(error?.code == .fileUnreadable)
+            #expect(try await store.rows("SELECT text FROM rag.chunks ORDER BY 1") == [["1 eins"], ["1 zwei"]])
+
+            // Nor one that nobody waits for any more.
+            let (parts, part) = AsyncStream.makeStream(of: Range<Int>.self)
+            let content = DocumentContent(keys) { range in
+                part.yield(range)
+                return range.map { Fixture.chunk($0, "\($0)") }
+            }
+            changed.content = content
+            let writing = Task { [changed] in try await store.write([changed], run: nil, tenant: tenant) }
+            for await range in parts {
+                #expect(range == 0..<2_048)
+                content.giveUp()
+                break
+            }
+            let interruption = await #expect(throws: KelterError.self) { _ = try await writing.value }
+            #expect(interruption?.code == .interrupted)
             #expect(try await store.rows("SELECT text FROM rag.chunks ORDER BY 1") == [["1 eins"], ["1 zwei"]])
             #expect(try await store.violations() == [])
         }

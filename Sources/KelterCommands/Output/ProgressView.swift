@@ -54,7 +54,7 @@ struct ProgressView: Sendable {
         return "[\(String(repeating: "█", count: filled))\(String(repeating: "░", count: barWidth - filled))]"
     }
 
-    /// Three lines: how far it is, what has come of it, what the endpoint does.
+    /// How far it is, what has come of it, what the endpoint does, and large texts under way.
     static func lines(_ sample: RunSample, _ rates: RecentRates, isWalkFinished: Bool) -> [String] {
         var files = "\(grouped(sample.finished))/\(grouped(sample.found))\(isWalkFinished ? "" : "+") files"
         files += ", \(spoken(bytes: sample.bytes))"
@@ -73,7 +73,15 @@ struct ProgressView: Sendable {
             endpoint += "\(spoken(.milliseconds(sample.throttledMilliseconds))) lost"
         }
         if sample.outages > 0 { endpoint += ", away \(sample.outages) times" }
-        return [files, stored, endpoint]
+        return [files, stored, endpoint] + largeTexts(sample)
+    }
+
+    private static func largeTexts(_ sample: RunSample) -> [String] {
+        guard let first = sample.largeTexts.first else { return [] }
+        let name = first.externalID.count > 40 ? "…" + first.externalID.suffix(39) : first.externalID
+        let others = sample.largeTexts.count - 1
+        let rest = others > 0 ? ", and \(others) more large texts" : ""
+        return ["\(name): \(Int(first.share * 100)) % \(first.step.rawValue)\(rest)"]
     }
 
     /// A number with thin spaces between thousands.

@@ -49,6 +49,7 @@ struct ContentProducer: Sendable {
     let jobs: Budget
     /// Whether texts get a signature, by which near duplicates are found.
     let signs: Bool
+    let largeTexts: LargeTextProgress
 
     /// A document's bytes, its text, its chunks and its vectors are in memory together.
     private static let memoryPerByte = 5
@@ -227,10 +228,12 @@ struct ContentProducer: Sendable {
 
 /// What the metadata of all chunks of an item have in common; SPEC section 5.
 struct ChunkFields: Sendable {
+    let externalID: String
     let title: String?
     private let common: [(name: String, value: JSONValue)]
 
     init(item: IngestItem, title: String?, profile: EmbeddingProfile) {
+        externalID = item.externalID
         self.title = title
         common = [
             ("external_id", .string(item.externalID)),

@@ -83,6 +83,7 @@ extension ContentProducer {
         typealias Embedded = Result<[VectorFile.Entry], KelterError>
         return try await withTaskGroup(of: (Int, Embedded, Int).self) { group -> Result<EmbeddedContent, KelterError> in
             var done: [Int: Embedded] = [:]
+            var ends: [Int] = []
             var (begun, taken, start, reused) = (0, 0, 0, 0)
             do throws(KelterError) {
                 while start < text.count || taken < begun {
@@ -91,11 +92,13 @@ extension ContentProducer {
                         let number = begun
                         group.addTask { await embedded(part, number, previous: previous) }
                         (begun, start) = (begun + 1, part.next)
+                        ends.append(part.next)
                     }
                     // The parts are written in their order.
                     while let entries = done.removeValue(forKey: taken) {
                         let entries = try entries.get()
                         try await io.attempt { () throws(KelterError) in try file.append(entries) }
+                        largeTexts.update(fields.externalID, .embedded, ends[taken], of: text.count)
                         taken += 1
                     }
                     if taken < begun, let (number, result, known) = await group.next() {
@@ -107,7 +110,7 @@ extension ContentProducer {
                 group.cancelAll()
                 return .failure(error)
             }
-            return .success(EmbeddedContent(content: file.content(of: text, fields), reused: reused))
+            return .success(EmbeddedContent(content: file.content(of: text, fields, largeTexts), reused: reused))
         }.get()
     }
 

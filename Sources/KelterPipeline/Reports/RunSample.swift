@@ -21,6 +21,8 @@ package struct RunSample: Equatable, Sendable {
     /// Milliseconds in which only a throttle kept requests from being sent.
     package var throttledMilliseconds = 0
     package var outages = 0
+    /// Large texts under way.
+    package var largeTexts: [LargeTextProgress.State] = []
 
     package init() {}
 
@@ -39,16 +41,18 @@ package struct RunSample: Equatable, Sendable {
 package struct RunMonitor: Sendable {
     private let progress: RunProgress
     private let catalog: StageCatalog
+    private let largeTexts: LargeTextProgress
     private let start: ContinuousClock.Instant
 
     /// Begins to look.
     ///
     /// - Parameters:
     ///   - progress: The run's figures.
-    ///   - catalog: Whose endpoints it asks.
-    package init(progress: RunProgress, catalog: StageCatalog) {
+    ///   - ingestion: Whose endpoints and large texts it asks about.
+    package init(progress: RunProgress, ingestion: Ingestion) {
         self.progress = progress
-        self.catalog = catalog
+        catalog = ingestion.catalog
+        largeTexts = ingestion.largeTexts
         start = .now
     }
 
@@ -64,6 +68,7 @@ package struct RunMonitor: Sendable {
         sample.bytes = figures.bytes
         sample.chunks = figures.chunks
         sample.embeddings = figures.embeddings
+        sample.largeTexts = largeTexts.underWay
         for statistics in catalog.statistics {
             sample.requests += statistics.requests
             sample.requestsInFlight += statistics.requestsInFlight

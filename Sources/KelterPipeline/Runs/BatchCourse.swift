@@ -160,10 +160,10 @@ struct BatchCourse: Sendable {
             while (try? await Task.sleep(for: lease / 3)) != nil {
                 // A database that cannot be reached is not a lost lease: the next beat may get through. What is written
                 // under a lost one is refused.
-                _ = try? await store.renewParts(await batch.leases, of: run, tenant: tenant, for: lease)
                 if let claim, let isOurs = try? await store.renewLease(of: claim, for: lease), !isOurs {
                     progress.end(with: claim.lost)
                 }
+                _ = try? await store.renewParts(await batch.leases, of: run, tenant: tenant, for: lease)
             }
         }
         await work()

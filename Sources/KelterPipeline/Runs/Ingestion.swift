@@ -75,6 +75,8 @@ package final class Ingestion: Sendable {
     let memory = Budget(total: memoryBudget)
     private let parsing: Budget
     private let nearClaims = NearClaims()
+    /// How far large texts have come.
+    package let largeTexts = LargeTextProgress()
     /// How long documents spent in each stage.
     package let stageTimes = StageTimes()
 
@@ -115,7 +117,8 @@ package final class Ingestion: Sendable {
                 io: io,
                 buckets: buckets,
                 jobs: parsing,
-                signs: stages.nearDuplicates.strategy != .off
+                signs: stages.nearDuplicates.strategy != .off,
+                largeTexts: largeTexts
             ),
             writer: StoreWriter(store: stages.store, tenant: tenant, run: run),
             store: stages.store,

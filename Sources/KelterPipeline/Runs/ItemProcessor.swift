@@ -44,6 +44,7 @@ struct ItemProcessor: Sendable {
     /// Processes an item whose guards have just been asked.
     @concurrent
     func process(_ item: IngestItem, verdicts first: [GuardVerdict]) async -> ItemResult {
+        defer { producer.largeTexts.end(item.externalID) }
         do throws(KelterError) {
             var verdicts = first
             var course = Course(targets: item.keys.count)
@@ -227,7 +228,16 @@ struct ItemProcessor: Sendable {
             write.nearDuplicateOf = near[index]
             return write
         }
-        let results = try await times.measure(.store) { () async throws(KelterError) in try await writer.write(writes) }
+        let results = try await times.measure(.store) { () async throws(KelterError) in
+            let result: Result<[WriteResult], KelterError> = await withTaskCancellationHandler {
+                do throws(KelterError) { return .success(try await writer.write(writes)) } catch {
+                    return .failure(error)
+                }
+            } onCancel: {
+                content?.giveUp()
+            }
+            return try result.get()
+        }
         for (index, result) in zip(pending, results) { course.finish(index, result) }
     }
 

@@ -50,7 +50,8 @@ struct Ledger: Sendable {
 
     /// Which of these leases have ended.
     ///
-    /// Until the end of the transaction nobody can take over those that have not.
+    /// Until the end of the transaction nobody can take over those that have not. They can be prolonged, which is why it
+    /// is a key lock: a transaction may be longer than a lease.
     func lostLeases(_ leases: [PartLease], on connection: isolated Connection) throws(DatabaseFailure) -> Set<PartLease>
     {
         let leases = Set(leases)
@@ -59,7 +60,7 @@ struct Ledger: Sendable {
             """
             SELECT part, lease_token FROM \(schema).run_parts
             WHERE run_id = $1 AND tenant_id = $2 AND part = ANY ($3) AND finished_at IS NULL
-            ORDER BY part FOR SHARE
+            ORDER BY part FOR KEY SHARE
             """,
             [.uuid(run), .uuid(tenant.rowID), .ints(leases.map(\.part))]
         )

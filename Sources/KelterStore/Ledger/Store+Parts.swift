@@ -58,6 +58,7 @@ extension Store {
                     SELECT part FROM \(schema).run_parts
                     WHERE run_id = $1 AND tenant_id = $2 AND finished_at IS NULL
                         AND coalesce(lease_until < clock_timestamp(), true)
+                    -- A part into whose documents its former process is still writing is locked.
                     ORDER BY part LIMIT 1 FOR UPDATE SKIP LOCKED
                 )
                 RETURNING part, lease_token, attempts, entries
@@ -179,7 +180,7 @@ extension Store {
                     JOIN unnest($3::bigint[], $4::bigint[]) AS l (part, token)
                         ON p.part = l.part AND p.lease_token = l.token
                     WHERE p.run_id = $1 AND p.tenant_id = $2 AND p.finished_at IS NULL
-                    ORDER BY p.part FOR UPDATE OF p
+                    ORDER BY p.part FOR NO KEY UPDATE OF p
                 )
                 UPDATE \(schema).run_parts p SET \(assignments) FROM held
                 WHERE p.run_id = $1 AND p.tenant_id = $2 AND p.part = held.part

@@ -83,13 +83,9 @@ extension GroupWriter {
             document.contentItem.flatMap { item in group[item].content.map { (document, item, $0) } }
         }
         // All that stays must be known before anything goes.
-        let kept = documents.map { document, _, content in
-            var kept: [Int: RowID] = [:]
-            for (ordinal, key) in content.keys.enumerated() where !keepable.isEmpty {
-                let key = StoredKey(document: document.id, inputHash: key.inputHash, hasVector: key.dimension > 0)
-                kept[ordinal] = keepable[key]?.popLast()
-            }
-            return kept
+        var kept: [[Int: RowID]] = []
+        for (document, _, content) in documents {
+            kept.append(try Self.kept(of: content, document.id, from: &keepable))
         }
         let replaced = replaced(from: before, to: after)
         if !replaced.isEmpty {
@@ -117,6 +113,25 @@ extension GroupWriter {
             }
         }
         if !rows.isEmpty { try write(rows, isFirst: isFirst, on: connection) }
+    }
+
+    /// The rows that chunks of a document keep, by ordinal; they are taken out of `keepable`.
+    private static func kept(
+        of content: DocumentContent,
+        _ document: RowID,
+        from keepable: inout [StoredKey: [RowID]]
+    ) throws(DatabaseFailure) -> [Int: RowID] {
+        var kept: [Int: RowID] = [:]
+        for start in stride(from: 0, to: keepable.isEmpty ? 0 : content.count, by: rowsAtATime) {
+            let range = start..<min(start + rowsAtATime, content.count)
+            let keys: [DocumentContent.Key]
+            do throws(KelterError) { keys = try content.keys(range) } catch { throw .finding(error) }
+            for (ordinal, key) in zip(range, keys) {
+                let key = StoredKey(document: document, inputHash: key.inputHash, hasVector: key.dimension > 0)
+                kept[ordinal] = keepable[key]?.popLast()
+            }
+        }
+        return kept
     }
 
     private func rows(

@@ -62,7 +62,7 @@ struct GroupWriter: Sendable {
                 if case .duplicate(let original, _) = decision.verdict { result.duplicateOf = original }
                 if decision.verdict.needsContent, let content = item.content {
                     result.chunks = content.count
-                    result.embeddingsEmpty = content.keys.count { $0.dimension == 0 }
+                    result.embeddingsEmpty = content.summary.empty
                     result.embeddings = content.count - result.embeddingsEmpty
                 }
             }

@@ -48,9 +48,7 @@ extension Store {
 
     /// What can be seen to be wrong with an item without asking the database.
     private func refusal(of item: DocumentWrite) -> KelterError? {
-        for key in item.content?.keys ?? [] {
-            let width = key.dimension
-            guard width > 0, width != configuration.dimension else { continue }
+        if let width = item.content?.otherDimension(than: configuration.dimension) {
             return KelterError(
                 .vectorDimensionMismatch,
                 "A vector has \(width) dimensions where schema \(schema.name) holds \(configuration.dimension).",
