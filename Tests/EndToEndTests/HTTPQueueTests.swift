@@ -205,4 +205,18 @@ struct HTTPQueueTests {
             }
         }
     }
+
+    @Test("a run that the ledger contradicts in the end is failed and says where")
+    func contradicted() async throws {
+        try await World.with { world in
+            try await world.registerTenants()
+            try await world.loseLedgerRows()
+            try await HTTPServerProcess.with(world) { server in
+                let run = try await server.ingest("n.txt", "Words.", metadata: #"{"external_id": "n"}"#)
+                #expect(run["status"] == .string("failed"))
+                let error = try #require(run["error"]?.string)
+                #expect(error.contains("RUN_UNBALANCED") && error.contains("n is not in the ledger"), "\(error)")
+            }
+        }
+    }
 }

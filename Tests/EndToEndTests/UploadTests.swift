@@ -1,6 +1,7 @@
 import Foundation
 import KelterHashing
 import KelterModel
+import KelterStore
 import KelterTestSupport
 import Testing
 
@@ -166,5 +167,28 @@ import Testing
             #expect(hits >= chunks - 3, "\(hits) of \(chunks)")
             #expect(second["embedding_inputs"]?.int == (second["chunks"]?.int ?? 0) - hits)
         }
+    }
+
+    @Test func `An upload that the ledger does not have in the end says so`() async throws {
+        try await World.with { world in
+            try await world.loseLedgerRows()
+            let file = try world.write("a.md", text)
+            let result = try await world.kelter("upload", file, "--external-id", "a", "--json")
+            #expect(result.exitCode == 1)
+            #expect((result.messages + result.output).contains("RUN_UNBALANCED"), "\(result.output)")
+            #expect(try await world.rows("SELECT status FROM rag.runs") == [["failed"]])
+        }
+    }
+}
+
+extension World {
+    /// Makes the database forget what is entered into the ledger, as no fault of its own would.
+    func loseLedgerRows() async throws {
+        try await database.store.runScript(
+            """
+            CREATE FUNCTION rag.forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+            CREATE TRIGGER forget BEFORE INSERT ON rag.run_items FOR EACH ROW EXECUTE FUNCTION rag.forget();
+            """
+        )
     }
 }

@@ -52,6 +52,7 @@ extension Ingestion {
             for index in work.documents.indices {
                 if let part = try results[index]?.get() { report.add(part) }
             }
+            report.contradiction = try await recount(claim.run.id, expecting: report.outcomes, tenant: claim.tenant)
             return .done(report)
         } catch {
             return .postponed(error)
@@ -112,12 +113,6 @@ private struct QueuedDocumentWorker: Sendable {
     let objects: ObjectStore
     let claim: ClaimedRun
     let processors: [String: ItemProcessor]
-
-    /// Earlier outcomes of this run by external identifier and collection.
-    struct ItemName: Hashable {
-        let externalID: String
-        let collection: CollectionID?
-    }
 
     private var store: Store { ingestion.stages.store }
     private var tenant: Tenant { claim.tenant }

@@ -30,6 +30,8 @@ package struct QueuedRunReport: Sendable, Equatable {
     package var embeddingsEmpty = 0
     /// Chunks whose vectors were taken from the database.
     package var cacheHits = 0
+    /// Where the ledger says something else.
+    package var contradiction: KelterError?
     /// What is to be removed once the run has ended.
     package var leftovers = QueuedRunLeftovers()
 
@@ -37,6 +39,7 @@ package struct QueuedRunReport: Sendable, Equatable {
 
     /// Succeeded, partial or failed, by the documents' outcomes.
     package var status: RunStatus {
+        guard contradiction == nil else { return .failed }
         let failed = documents.count { $0.outcome == .failed }
         if failed == 0 { return .succeeded }
         return failed == documents.count ? .failed : .partial
@@ -44,10 +47,19 @@ package struct QueuedRunReport: Sendable, Equatable {
 
     /// The failures in one sentence; `nil` when there are none.
     package var error: String? {
+        if let contradiction { return contradiction.description }
         let failed = documents.filter { $0.outcome == .failed }
         guard let first = failed.first else { return nil }
         let reason = "\(first.code ?? "INTERNAL"): \(first.detail ?? "")"
         return failed.count == 1 ? reason : "\(failed.count) documents failed; the first: \(reason)"
+    }
+
+    /// What the ledger must hold.
+    var outcomes: [ItemName: Set<Outcome>] {
+        documents.reduce(into: [:]) { outcomes, document in
+            let name = ItemName(externalID: document.externalID, collection: document.collection)
+            outcomes[name, default: []].insert(document.outcome)
+        }
     }
 
     private func count(_ outcomes: Outcome...) -> JSONValue {

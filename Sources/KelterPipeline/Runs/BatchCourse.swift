@@ -259,7 +259,7 @@ struct BatchCourse: Sendable {
 }
 
 extension KelterError {
-    fileprivate static func unbalanced(_ run: RowID, _ contradictions: [String]) -> KelterError {
+    static func unbalanced(_ run: RowID, _ contradictions: [String]) -> KelterError {
         KelterError(
             .runUnbalanced,
             "The run does not add up: \(contradictions.joined(separator: "; ")).",

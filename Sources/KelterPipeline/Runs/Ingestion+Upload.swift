@@ -88,6 +88,17 @@ extension Ingestion {
         report.embeddingInputs = report.costs.reduce(0) { $0 + $1.inputs }
         report.embeddingRequests = report.costs.reduce(0) { $0 + $1.requests }
         report.duration = clock.now - start
+        if report.error == nil, !Task.isCancelled {
+            let names = items.flatMap { item in
+                item.scope.targets.map { ItemName(externalID: item.externalID, collection: $0) }
+            }
+            let expected = Dictionary(names.map { ($0, Set(Outcome.allCases)) }) { first, _ in first }
+            do throws(KelterError) {
+                report.error = try await recount(run, expecting: expected, tenant: tenant)
+            } catch {
+                report.error = error
+            }
+        }
         let status: RunStatus =
             if Task.isCancelled { .interrupted } else { report.error == nil ? .succeeded : .failed }
         let store = stages.store
