@@ -43,7 +43,7 @@ struct RunReportView {
         if let price = estimate.price, price > 0 { expected += ", \(amount(price))" }
         return [
             "  \(report.chunks) chunks, of which \(estimate.inputs) would be sent: \(estimate.tokens) tokens in "
-                + "\(estimate.requests) requests",
+                + "at least \(estimate.requests) requests",
             "  \(expected); nothing was stored",
         ]
     }

@@ -43,7 +43,7 @@ package struct PlanEstimate: Equatable, Sendable {
     /// Texts and tokens that would be sent.
     package var inputs = 0
     package var tokens = 0
-    /// Requests they fit into.
+    /// The fewest requests that they fit into; while the endpoint is not busy smaller ones are sent.
     package var requests = 0
     /// How long the run takes, in milliseconds, at the rate of the last runs; `nil` when there were none to learn from.
     package var milliseconds: Int?
