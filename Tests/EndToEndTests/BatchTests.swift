@@ -217,6 +217,26 @@ import Testing
         }
     }
 
+    @Test func `A file that is gone when a run is resumed keeps the outcome it has`() async throws {
+        try await World.with { world in
+            try tree(world, files: 200)
+            let killed = try await world.kelter(
+                "ingest",
+                world.documents,
+                environment: ["KELTER_FAIL_POINT": "group_committed"]
+            )
+            #expect(killed.exitCode != 0)
+            let stored = try await world.rows("SELECT external_id FROM rag.documents").compactMap { $0[0] }
+            #expect(!stored.isEmpty && stored.count < 200)
+            #expect(try await world.count("SELECT count(*) FROM rag.run_parts WHERE finished_at IS NOT NULL") == 0)
+            for name in stored { try FileManager.default.removeItem(atPath: world.documents + "/" + name) }
+            let run = try await world.rows("SELECT id FROM rag.runs")[0][0] ?? ""
+            let report = try await world.kelter("ingest", "--resume", run, "--json").json
+            #expect(outcomes(report) == ["inserted": 200] && report["balanced"] == .bool(true))
+            #expect(report["status"]?.string == "succeeded" && report["skipped"]?.array?.isEmpty == true)
+        }
+    }
+
     @Test func `A killed run leaves nothing half written and a rerun completes it`() async throws {
         var options = FaultInjectingEndpoint.Options()
         options.latency = .milliseconds(50)

@@ -219,6 +219,11 @@ actor Batch {
                 }
             case .failure(let failure):
                 let place = part.place(of: failure.externalID)
+                if let recorded = part.recorded[failure.externalID] {
+                    // Whatever has become of the file: an attempt before this one has its outcome.
+                    await settle(part.number, items: recorded)
+                    continue
+                }
                 if failure.isGone {
                     let problem = ItemProblem(
                         externalID: failure.externalID,
