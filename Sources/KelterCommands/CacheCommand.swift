@@ -26,16 +26,7 @@ struct CacheCommand: ParsableCommand {
         var profile: String?
 
         func open(_ services: Services) async throws(KelterError) -> (store: Store, tenants: [Tenant]) {
-            let routing = services.settings.routing
-            let profile = routing.profiles.first { $0.name == self.profile } ?? routing.defaultProfile
-            guard self.profile == nil || self.profile == profile.name else {
-                throw KelterError(
-                    .unknownProfile,
-                    "There is no embedding profile \"\(shortened(self.profile ?? ""))\".",
-                    subject: "--profile",
-                    fix: "Use one of these: \(routing.profiles.map(\.name).joined(separator: ", "))."
-                )
-            }
+            let profile = try services.settings.routing.profile(named: self.profile)
             let store = try await services.store(profile: profile)
             if let tenant { return (store, [try Tenant(tenant)]) }
             return (store, try await store.knownTenants())

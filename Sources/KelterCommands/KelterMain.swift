@@ -90,8 +90,9 @@ struct KelterCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            IngestCommand.self, UploadCommand.self, QueryCommand.self, UpCommand.self, DownCommand.self,
-            StatusCommand.self, ServeCommand.self, WorkerCommand.self, SmokeCommand.self, ConfigCommand.self,
+            IngestCommand.self, UploadCommand.self, QueryCommand.self, ParseCommand.self, ChunkCommand.self,
+            UpCommand.self, DownCommand.self, StatusCommand.self, ServeCommand.self, WorkerCommand.self,
+            SmokeCommand.self, ConfigCommand.self,
             SchemaCommand.self, RolesCommand.self, ReembedCommand.self, VectorSpaceCommand.self, CacheCommand.self,
             RunsCommand.self,
             MigrateCommand.self, MakeMigrationsCommand.self, LegacyWorkflowsCommand.self, RebuildIndexCommand.self,

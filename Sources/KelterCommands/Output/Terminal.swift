@@ -29,6 +29,11 @@ struct Terminal: Sendable {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
+    /// Prints bytes on standard output as they are.
+    func print(raw bytes: [UInt8]) {
+        write(bytes, to: STDOUT_FILENO)
+    }
+
     /// Prints a line on standard error.
     func note(_ text: String) {
         Self.drawn.withLock { drawn in
@@ -67,7 +72,11 @@ struct Terminal: Sendable {
     }
 
     private func write(_ text: String, to descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
+        write(Array(text.utf8), to: descriptor)
+    }
+
+    private func write(_ bytes: [UInt8], to descriptor: Int32) {
+        var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno != EINTR { return }

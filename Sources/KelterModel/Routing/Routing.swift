@@ -81,8 +81,15 @@ extension Routing {
         for keys: RouteKeys,
         named explicit: String? = nil
     ) throws(KelterError) -> EmbeddingProfile {
-        guard let explicit else { return routed(keys) }
-        guard let profile = byName[explicit] else { throw Self.unknown(explicit, of: profiles) }
+        explicit == nil ? routed(keys) : try profile(named: explicit)
+    }
+
+    /// A profile by its name; the default one for `nil`.
+    ///
+    /// - Throws: ``KelterError`` with ``ErrorCode/unknownProfile``.
+    package func profile(named name: String?) throws(KelterError) -> EmbeddingProfile {
+        guard let name else { return defaultProfile }
+        guard let profile = byName[name] else { throw Self.unknown(name, of: profiles) }
         return profile
     }
 

@@ -19,12 +19,21 @@ package struct LargeText: Sendable {
     package let signature: NearDuplicateSignature?
     /// Whether there is more than white space.
     package let hasText: Bool
+    /// What had to be repaired, counted.
+    package let repairs: [Repair: Int]
 
-    init(file: ScratchFile, count: Int, signature: NearDuplicateSignature?, hasText: Bool) {
+    init(
+        file: ScratchFile,
+        count: Int,
+        signature: NearDuplicateSignature?,
+        hasText: Bool,
+        repairs: [Repair: Int]
+    ) {
         self.file = file
         self.count = count
         self.signature = signature
         self.hasText = hasText
+        self.repairs = repairs
     }
 
     /// The part that begins at a byte, and where the next one does.
@@ -143,8 +152,27 @@ package struct LargeTextWriter {
         case .inDeclaredCharset: return .inDeclaredCharset
         case .undecided, .utf8, .utf16, .charset:
             let file = if let file { file } else { try ScratchFile() }
-            return .text(LargeText(file: file, count: count, signature: shingles?.finish(), hasText: hasText))
+            let text = LargeText(
+                file: file,
+                count: count,
+                signature: shingles?.finish(),
+                hasText: hasText,
+                repairs: repairs
+            )
+            return .text(text)
         }
+    }
+
+    private var repairs: [Repair: Int] {
+        var repairs: [Repair: Int] = cleaner.removed > 0 ? [.nulRemoved: cleaner.removed] : [:]
+        switch mode {
+        case .utf16: repairs[.transcoded] = 1
+        case .charset(let conversion):
+            repairs[.transcoded] = 1
+            if conversion.invalid > 0 { repairs[.invalidReplaced] = conversion.invalid }
+        case .undecided, .utf8, .other, .inDeclaredCharset: break
+        }
+        return repairs
     }
 
     /// Whether a file that begins so is plain text.

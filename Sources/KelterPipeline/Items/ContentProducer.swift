@@ -73,8 +73,7 @@ struct ContentProducer: Sendable {
         } else {
             switch try await decode(item) {
             case .text(let text): return prepared(text, of: item)
-            case .other(let other): bytes = other
-            case .inDeclaredCharset: throw changed(item.externalID)
+            case .bytes(let other): bytes = other
             }
         }
         return try await limited { () throws(KelterError) in

@@ -23,36 +23,16 @@ extension ContentProducer {
     /// Reads an item that may be a large text; its bytes are those that were hashed.
     ///
     /// - Throws: ``KelterError`` of the file or its format.
-    func decode(_ item: IngestItem) async throws(KelterError) -> LargeTextWriter.Outcome {
-        var outcome = try await decode(item, usesDeclaredCharset: false)
-        if case .inDeclaredCharset = outcome { outcome = try await decode(item, usesDeclaredCharset: true) }
-        return outcome
-    }
-
-    private func decode(
-        _ item: IngestItem,
-        usesDeclaredCharset: Bool
-    ) async throws(KelterError) -> LargeTextWriter.Outcome {
+    func decode(_ item: IngestItem) async throws(KelterError) -> DecodedContent {
         let (buckets, signs) = (buckets, signs)
         return try await io.attempt { () throws(KelterError) in
-            var writer = LargeTextWriter(
+            try item.file.location.decoded(
+                item.content,
                 name: item.file.name,
                 mediaType: item.sidecar.mediaType,
-                usesDeclaredCharset: usesDeclaredCharset,
-                signs: signs
+                signs: signs,
+                buckets: buckets
             )
-            var hasher = SHA256()
-            do throws(KelterError) {
-                try item.file.location.stream(maximum: item.content.size, buckets: buckets) {
-                    (piece, _) throws(KelterError) in
-                    hasher.update(piece)
-                    try writer.add(piece)
-                }
-            } catch {
-                throw error.code == .fileTooLarge ? changed(item.file.path) : error
-            }
-            guard try hasher.finish() == item.content.hash else { throw changed(item.externalID) }
-            return try writer.finish()
         }
     }
 
@@ -134,5 +114,57 @@ extension ContentProducer {
         } catch {
             return (number, .failure(error), 0)
         }
+    }
+}
+
+/// What is in a file that is too large to be read before its format is known.
+enum DecodedContent: Sendable {
+    case text(LargeText)
+    /// The bytes of another format.
+    case bytes([UInt8])
+}
+
+extension ContentLocation {
+    /// Decodes what lies here if it is plain text, else returns its bytes; blocks.
+    ///
+    /// - Parameters:
+    ///   - content: What it was when it was hashed.
+    ///   - name: Its name.
+    ///   - mediaType: The type a sidecar declares.
+    ///   - signs: Whether a text gets a signature.
+    ///   - buckets: Who reads objects of buckets.
+    /// - Returns: The text, or the bytes.
+    /// - Throws: ``KelterError`` of the file or its format, with ``ErrorCode/fileChanged`` when it is another by now.
+    func decoded(
+        _ content: FileContent,
+        name: String,
+        mediaType: String?,
+        signs: Bool,
+        buckets: S3Client?
+    ) throws(KelterError) -> DecodedContent {
+        for usesDeclaredCharset in [false, true] {
+            var writer = LargeTextWriter(
+                name: name,
+                mediaType: mediaType,
+                usesDeclaredCharset: usesDeclaredCharset,
+                signs: signs
+            )
+            var hasher = SHA256()
+            do throws(KelterError) {
+                try stream(maximum: content.size, buckets: buckets) { (piece, _) throws(KelterError) in
+                    hasher.update(piece)
+                    try writer.add(piece)
+                }
+            } catch {
+                throw error.code == .fileTooLarge ? changed(path) : error
+            }
+            guard try hasher.finish() == content.hash else { throw changed(path) }
+            switch try writer.finish() {
+            case .text(let text): return .text(text)
+            case .other(let bytes): return .bytes(bytes)
+            case .inDeclaredCharset: continue
+            }
+        }
+        throw changed(path)
     }
 }

@@ -172,7 +172,11 @@ package final class RunWorker: Sendable {
         turns.last = tenant
         let result = await current { [ingestion] () async -> Result<OutcomeCounts, KelterError> in
             do throws(KelterError) {
-                return .success(try await ingestion.helpOnce(try batchRequest(run), run: run.id))
+                let request = try batchRequest(run)
+                guard request.caller.tenant == tenant else {
+                    throw KelterError(.internalError, "The batch is another tenant's.", subject: "run \(run.id)")
+                }
+                return .success(try await ingestion.helpOnce(request, run: run.id))
             } catch {
                 return .failure(error)
             }

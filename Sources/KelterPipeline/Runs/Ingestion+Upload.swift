@@ -222,7 +222,7 @@ package func refuseDirectory(_ path: String) throws(KelterError) {
     if try isDirectory(resolvedPath(path), named: path) { throw noDocument(path) }
 }
 
-private func noDocument(_ path: String) -> KelterError {
+func noDocument(_ path: String) -> KelterError {
     KelterError(
         .missingFile,
         "It is a directory or a metadata file.",
