@@ -3,8 +3,8 @@ package import KelterModel
 
 /// A file without a name, which goes with the value: for what is too large for memory.
 ///
-/// It lies in `TMPDIR`, or else in `/var/tmp`: `/tmp` is memory on many machines. One thread writes; any number read what
-/// is written.
+/// It lies in `TMPDIR`, or else in `/var/tmp`, where there is one: `/tmp` is memory on many machines. One thread writes;
+/// any number read what is written.
 package final class ScratchFile: Sendable {
     let descriptor: Int32
     private let directory: String
@@ -13,7 +13,8 @@ package final class ScratchFile: Sendable {
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/fileUnreadable``, naming the directory.
     package init() throws(KelterError) {
-        directory = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        let usual = access("/var/tmp", W_OK | X_OK) == 0 ? "/var/tmp" : "/tmp"
+        directory = getenv("TMPDIR").map { String(cString: $0) } ?? usual
         var name = Array((directory + "/kelter-XXXXXX").utf8CString)
         descriptor = mkstemp(&name)
         guard descriptor >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else {
