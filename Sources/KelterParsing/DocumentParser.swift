@@ -88,7 +88,7 @@ package struct DocumentParser: Sendable {
         mediaType: String? = nil
     ) throws(KelterError) {
         guard size > limits.maximumBytes else { return }
-        var text = LargeTextWriter(name: name, mediaType: mediaType, limits: limits, signs: false)
+        var text = LargeTextWriter(name: name, mediaType: mediaType, signs: false)
         let isPlainText = try text.isPlainText(beginning)
         let maximum = isPlainText ? limits.maximumPlainTextBytes : limits.maximumBytes
         if size > maximum { throw tooLarge(size, maximum).about(name) }

@@ -81,7 +81,7 @@ struct LargeTextTests {
             #expect(tar.terminationStatus == 0)
             try FileManager.default.removeItem(atPath: world.documents + "/packed")
             let latin =
-                text.isEmpty ? [] : Array("Größe ".unicodeScalars.map { UInt8($0.value) }) + text.filter { $0 < 0x80 }
+                Array("Größe ".unicodeScalars.map { UInt8($0.value) }) + text.filter { $0 < 0x80 }
             try world.write("latin.txt", bytes: latin)
             try world.write("latin.txt.meta.json", #"{"media_type": "text/plain; charset=latin1", "title": "Größen"}"#)
             try world.write("broken.txt", bytes: text + [0xFF])

@@ -97,7 +97,6 @@ package struct LargeTextWriter {
     private let name: String
     private let declared: DeclaredMediaType?
     private let usesDeclaredCharset: Bool
-    private let limits: ParsingLimits
 
     private var mode = Mode.undecided
     /// What is not decoded yet, or all of a file of another format.
@@ -116,19 +115,16 @@ package struct LargeTextWriter {
     ///   - name: The file's name; its extension takes part in the decision and errors name it.
     ///   - mediaType: The type a sidecar declares, with or without parameters.
     ///   - usesDeclaredCharset: Whether the file is known not to be UTF-8. Default `false`.
-    ///   - limits: The limits of other formats.
     ///   - signs: Whether the text gets a signature.
     package init(
         name: String,
         mediaType: String?,
         usesDeclaredCharset: Bool = false,
-        limits: ParsingLimits = ParsingLimits(),
         signs: Bool
     ) {
         self.name = name
         declared = mediaType.map(DeclaredMediaType.init)
         self.usesDeclaredCharset = usesDeclaredCharset
-        self.limits = limits
         if signs { shingles = ShingleReader() }
     }
 

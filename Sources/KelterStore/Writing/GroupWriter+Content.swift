@@ -28,7 +28,7 @@ extension GroupWriter {
     /// The stored chunks that new content may keep: of documents in ``DocumentWrite/content``, made by the same model.
     ///
     /// Read before the documents change, because their rows say which model their vectors are from.
-    func keptChunks(
+    func keepableChunks(
         from before: GuardState,
         to after: GuardState,
         on connection: isolated Connection

@@ -68,10 +68,10 @@ struct GroupWriter: Sendable {
             }
             results.append(result)
         }
-        let kept = try keptChunks(from: before, to: state, on: connection)
+        let keepable = try keepableChunks(from: before, to: state, on: connection)
         try writeDocuments(from: before, to: state, on: connection)
         FailPoint.documentsWritten.pass()
-        try writeContent(from: before, to: state, keeping: kept, on: connection)
+        try writeContent(from: before, to: state, keeping: keepable, on: connection)
         try writeSources(state, on: connection)
         try writeNearDuplicates(from: before, to: state, &results, on: connection)
         FailPoint.groupWritten.pass()
