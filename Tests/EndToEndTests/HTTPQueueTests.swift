@@ -216,6 +216,11 @@ struct HTTPQueueTests {
                 #expect(run["status"] == .string("failed"))
                 let error = try #require(run["error"]?.string)
                 #expect(error.contains("RUN_UNBALANCED") && error.contains("n is not in the ledger"), "\(error)")
+                // Of the second one, a duplicate, the files would be removed with the end of its run.
+                let before = world.objects.count
+                let again = try await server.ingest("m.txt", "Words.", metadata: #"{"external_id": "m"}"#)
+                #expect(again["status"] == .string("failed"))
+                #expect(world.objects.count == before + 2, "\(world.objects)")
             }
         }
     }

@@ -53,6 +53,8 @@ extension Ingestion {
                 if let part = try results[index]?.get() { report.add(part) }
             }
             report.contradiction = try await recount(claim.run.id, expecting: report.outcomes, tenant: claim.tenant)
+            // Of a run that does not add up everything stays to be looked at, and to be repeated.
+            if report.contradiction != nil { report.leftovers = QueuedRunLeftovers() }
             return .done(report)
         } catch {
             return .postponed(error)
