@@ -62,7 +62,11 @@ actor StoreWriter {
             documents += submission.writes.count
             chunks += submission.writes.reduce(0) { $0 + ($1.content?.count ?? 0) }
             if count > 0, documents > Self.documentsPerGroup || chunks > Self.chunksPerGroup { break }
+            // What becomes of content that may fail to load is no concern of others'.
+            let isAlone = submission.writes.contains { $0.content?.liesElsewhere == true }
+            if isAlone, count > 0 { break }
             count += 1
+            if isAlone { break }
         }
         let group = Array(pending.prefix(count))
         pending.removeFirst(count)

@@ -74,6 +74,9 @@ package struct DocumentContent: Sendable {
         isGivenUp = Flag()
     }
 
+    /// Whether the chunks have to be loaded, which may fail, and may be given up.
+    package var liesElsewhere: Bool { isGivenUp != nil }
+
     /// The number of chunks.
     package var count: Int { summary.count }
 
