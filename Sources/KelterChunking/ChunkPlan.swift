@@ -61,7 +61,7 @@ struct ChunkPlan {
                     range: range,
                     body: body,
                     section: draft.section,
-                    page: document.blocks[pieces[draft.pieces.lowerBound].block].page,
+                    place: place(of: pieces[draft.pieces.lowerBound]),
                     embeddedText: draft.embeddedText,
                     tokens: draft.tokens
                 )
@@ -76,6 +76,14 @@ extension ChunkPlan {
     private func section(_ piece: Int) -> Int { document.blocks[pieces[piece].block].section }
 
     private func path(_ piece: Int) -> SectionPath { document.sections[section(piece)] }
+
+    /// Where a piece begins: in a table as many rows behind the block's first as there are lines between.
+    private func place(of piece: Piece) -> Place? {
+        let block = document.blocks[piece.block]
+        guard case .row(let first)? = block.place else { return block.place }
+        let before = document.text[block.range.lowerBound..<piece.range.lowerBound]
+        return .row(first + before.count { $0 == 0x0A })
+    }
 
     private func isHeading(_ piece: Int) -> Bool { document.blocks[pieces[piece].block].kind == .heading }
 

@@ -66,7 +66,7 @@ struct ChunkCommand: ExecutableCommand {
             ("repeated_bytes", .int(repeated(chunk, after: end))),
             ("section_path", .array(chunk.section.headings.map { .string($0) })),
         ]
-        if let page = chunk.page { members.append(("page", .int(page))) }
+        if let place = chunk.place { members.append((place.name, .int(place.number))) }
         members += [("text", .string(chunk.body)), ("embedded_text", .string(chunk.embeddedText))]
         return .object(members)
     }

@@ -49,7 +49,7 @@ struct ParseCommand: ExecutableCommand {
             ("section_path", .array(part.document.sections[block.section].headings.map { .string($0) })),
         ]
         if block.level > 0 { members.append(("level", .int(block.level))) }
-        if let page = block.page { members.append(("page", .int(page))) }
+        if let place = block.place { members.append((place.name, .int(place.number))) }
         members.append(("text", .string(String(decoding: part.document.text[block.range], as: UTF8.self))))
         return .object(members)
     }

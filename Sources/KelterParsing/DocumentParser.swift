@@ -4,7 +4,7 @@ package import KelterModel
 package struct ParseResult: Equatable, Sendable {
     /// The text and its blocks; no blocks when the file has no text.
     package var document: ParsedDocument
-    /// `text/plain`, `text/markdown` or `text/html`.
+    /// The media type of its format, by its content.
     package var mediaType: String
 
     package init(document: ParsedDocument, mediaType: String) {
@@ -54,7 +54,12 @@ package struct DocumentParser: Sendable {
     /// - Throws: ``KelterError`` with `unsupportedMediaType`; its subject is `name`.
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
-            if let format = BinaryFormat.recognise(beginning) { throw unsupported(format.mediaType) }
+            if let format = BinaryFormat.recognise(beginning) {
+                guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
+                    throw unsupported(format.mediaType)
+                }
+                return
+            }
             // A byte order mark of UTF-16 can only be decoded with all bytes; such a file is text in any case.
             guard !beginning.starts(with: [0xFF, 0xFE]), !beginning.starts(with: [0xFE, 0xFF]) else { return }
             _ = try TextFormat.detect(
@@ -108,8 +113,10 @@ package struct DocumentParser: Sendable {
         declared: DeclaredMediaType?
     ) throws(KelterError) -> ParseResult {
         guard bytes.count <= limits.maximumBytes else { throw tooLarge(bytes.count, limits.maximumBytes) }
-        if let format = BinaryFormat.recognise(bytes) { throw unsupported(format.mediaType) }
-
+        if let format = BinaryFormat.recognise(bytes) {
+            guard format.isZIP else { throw unsupported(format.mediaType) }
+            return try parsePackage(bytes)
+        }
         var decoder = TextDecoder(bytes)
         try decoder.decodeByteOrderMark()
         let format = try TextFormat.detect(decoder.bytes, extension: `extension`, declared: declared)
@@ -133,6 +140,21 @@ package struct DocumentParser: Sendable {
     }
 }
 
+extension DocumentParser {
+    private func parsePackage(_ bytes: [UInt8]) throws(KelterError) -> ParseResult {
+        let format = try PackageFormat.detect(bytes)
+        let document =
+            switch format {
+            case .wordDocument: try parseWordDocument(bytes, limits: limits)
+            case .workbook: try parseWorkbook(bytes, limits: limits)
+            case .presentation: try parsePresentation(bytes, limits: limits)
+            case .openText, .openSpreadsheet, .openPresentation: try parseOpenDocument(bytes, limits: limits)
+            case .epub: try parseEPUB(bytes, limits: limits)
+            }
+        return ParseResult(document: document, mediaType: format.rawValue)
+    }
+}
+
 /// The lower-case extension of a file name without its dot; empty when there is none.
 func fileExtension(of name: String) -> String {
     let last = name.utf8.split(separator: UInt8(ascii: "/")).last ?? Substring(name).utf8
@@ -145,6 +167,6 @@ func unsupported(_ mediaType: String) -> KelterError {
     KelterError(
         .unsupportedMediaType,
         "The file is \(mediaType), which cannot be read.",
-        fix: "Convert it to plain text, Markdown or HTML."
+        fix: "Convert it to a format that is read, such as DOCX, HTML or plain text."
     )
 }

@@ -38,6 +38,14 @@ package struct ParsingLimits: Equatable, Sendable {
     ///
     /// A longer one is a paragraph that was marked up wrongly and opens no section.
     package var maximumHeadingBytes: Int
+    /// The most parts of an office document or a book.
+    ///
+    /// Default 10,000.
+    package var maximumPackageParts: Int
+    /// The most bytes that such a document's parts unpack to.
+    ///
+    /// Default 512 MiB.
+    package var maximumPackageBytes: Int
 
     package init(
         maximumBytes: Int = 100 << 20,
@@ -46,7 +54,9 @@ package struct ParsingLimits: Equatable, Sendable {
         maximumMarkdownBytes: Int = 8 << 20,
         maximumDepth: Int = 1024,
         maximumBlocks: Int = 2_000_000,
-        maximumHeadingBytes: Int = 1_000
+        maximumHeadingBytes: Int = 1_000,
+        maximumPackageParts: Int = 10_000,
+        maximumPackageBytes: Int = 512 << 20
     ) {
         self.maximumBytes = maximumBytes
         self.maximumPlainTextBytes = maximumPlainTextBytes
@@ -55,5 +65,7 @@ package struct ParsingLimits: Equatable, Sendable {
         self.maximumDepth = maximumDepth
         self.maximumBlocks = maximumBlocks
         self.maximumHeadingBytes = maximumHeadingBytes
+        self.maximumPackageParts = maximumPackageParts
+        self.maximumPackageBytes = maximumPackageBytes
     }
 }

@@ -29,7 +29,7 @@ struct ChunkerTests {
         #expect(chunk.body == "Erste  Zeile\nzweite Zeile.")
         #expect(chunk.embeddedText == "passage: Ein Titel: Erste Zeile zweite Zeile.")
         #expect(chunk.range == 0..<26)
-        #expect(chunk.page == 3)
+        #expect(chunk.place == .page(3))
         #expect(chunk.section == .root)
     }
 

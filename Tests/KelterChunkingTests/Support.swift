@@ -143,7 +143,7 @@ struct DocumentBuilder {
         if !text.isEmpty { text += Array("\n\n".utf8) }
         let start = text.count
         text += Array(content.utf8)
-        blocks.append(Block(kind, range: start..<text.count, section: section, page: page))
+        blocks.append(Block(kind, range: start..<text.count, section: section, place: page.map { .page($0) }))
     }
 
     /// Opens a section below the section whose path is `parents`.

@@ -8,8 +8,8 @@ package struct Chunk: Equatable, Sendable {
     package var body: String
     /// The headings above the chunk, outermost first.
     package var section: SectionPath
-    /// The page the chunk begins on, from 1, where the format has pages.
-    package var page: Int?
+    /// Where the chunk begins, in formats with pages, slides or rows.
+    package var place: Place?
     /// The exact text sent to the model: prefix, context header and body, NFC, white space collapsed.
     package var embeddedText: String
     /// Tokens of ``embeddedText`` by the profile's tokenizer, special tokens included.
@@ -20,7 +20,7 @@ package struct Chunk: Equatable, Sendable {
         range: Range<Int>,
         body: String,
         section: SectionPath,
-        page: Int? = nil,
+        place: Place? = nil,
         embeddedText: String,
         tokens: Int
     ) {
@@ -28,7 +28,7 @@ package struct Chunk: Equatable, Sendable {
         self.range = range
         self.body = body
         self.section = section
-        self.page = page
+        self.place = place
         self.embeddedText = embeddedText
         self.tokens = tokens
     }

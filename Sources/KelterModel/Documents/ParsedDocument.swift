@@ -62,15 +62,48 @@ package struct Block: Equatable, Sendable {
     package var section: Int
     /// A heading's level from 1 to 6, a list item's depth from 1; 0 for other kinds.
     package var level: Int
-    /// The page the block begins on, from 1, where the format has pages.
-    package var page: Int?
+    /// Where the block begins, in formats with pages, slides or rows.
+    package var place: Place?
+    /// The line of a table, within ``range``, that names its columns.
+    package var header: Range<Int>?
 
-    package init(_ kind: Kind, range: Range<Int>, section: Int = 0, level: Int = 0, page: Int? = nil) {
+    package init(
+        _ kind: Kind,
+        range: Range<Int>,
+        section: Int = 0,
+        level: Int = 0,
+        place: Place? = nil,
+        header: Range<Int>? = nil
+    ) {
         self.kind = kind
         self.range = range
         self.section = section
         self.level = level
-        self.page = page
+        self.place = place
+        self.header = header
+    }
+}
+
+/// Where something is found in the file as people see it; all numbers begin at 1.
+package enum Place: Hashable, Sendable {
+    case page(Int)
+    case slide(Int)
+    /// A row of a sheet, whose name is the first heading of the section path, or of a file of rows.
+    case row(Int)
+
+    /// The name of the kind in metadata and in JSON.
+    package var name: String {
+        switch self {
+        case .page: "page"
+        case .slide: "slide"
+        case .row: "row"
+        }
+    }
+
+    package var number: Int {
+        switch self {
+        case .page(let number), .slide(let number), .row(let number): number
+        }
     }
 }
 

@@ -130,6 +130,13 @@ package final class Archive: Sendable {
         self.limits = limits
     }
 
+    /// A ZIP archive in memory, such as an office document.
+    init(bytes: [UInt8], limits: ArchiveLimits) {
+        file = ArchiveFile(bytes: bytes)
+        format = .zip
+        self.limits = limits
+    }
+
     /// Everything it holds, in the order of its directory.
     ///
     /// - Throws: ``KelterError`` with ``ErrorCode/archiveInvalid`` when nothing can be found in it, or

@@ -2,15 +2,19 @@ import CZlib
 import Glibc
 import KelterModel
 
-/// The file of an archive, read at any place; every place and number in it is somebody else's word.
+/// The bytes of an archive, read at any place; every place and number in it is somebody else's word.
 final class ArchiveFile: Sendable {
     static let blockSize = 1 << 16
 
     let path: String
     let size: Int
-    private let descriptor: Int32
-    /// Whose descriptor it is, when it is that of a file that was unpacked.
-    private let scratch: ScratchFile?
+    private let source: Source
+
+    private enum Source {
+        /// A file, and whose descriptor it is when it is that of a file that was unpacked.
+        case descriptor(Int32, ScratchFile?)
+        case memory([UInt8])
+    }
 
     convenience init(path: String) throws(KelterError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -19,8 +23,7 @@ final class ArchiveFile: Sendable {
     }
 
     private init(descriptor: Int32, _ scratch: ScratchFile?, path: String) throws(KelterError) {
-        self.descriptor = descriptor
-        self.scratch = scratch
+        source = .descriptor(descriptor, scratch)
         self.path = path
         var status = stat()
         let isRead = fstat(descriptor, &status) == 0
@@ -28,8 +31,15 @@ final class ArchiveFile: Sendable {
         guard isRead else { throw Self.unreadable(path) }
     }
 
+    /// An archive that is in memory, without a path.
+    init(bytes: [UInt8]) {
+        source = .memory(bytes)
+        size = bytes.count
+        path = ""
+    }
+
     deinit {
-        if scratch == nil { close(descriptor) }
+        if case .descriptor(let descriptor, nil) = source { close(descriptor) }
     }
 
     /// Bytes that must be there.
@@ -39,9 +49,14 @@ final class ArchiveFile: Sendable {
         guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
             throw invalid("The archive is cut off.")
         }
-        guard let bytes = readBytes(descriptor, at: offset, count: count) else { throw Self.unreadable(path) }
-        guard bytes.count == count else { throw invalid("The archive is cut off.") }
-        return bytes
+        switch source {
+        case .memory(let bytes):
+            return Array(bytes[offset..<offset + count])
+        case .descriptor(let descriptor, _):
+            guard let bytes = readBytes(descriptor, at: offset, count: count) else { throw Self.unreadable(path) }
+            guard bytes.count == count else { throw invalid("The archive is cut off.") }
+            return bytes
+        }
     }
 
     /// The content of a gzip file (RFC 1952, several members in a row allowed) as a file without a name.
@@ -72,11 +87,16 @@ final class ArchiveFile: Sendable {
     }
 
     func invalid(_ message: String) -> KelterError {
-        KelterError(.archiveInvalid, message, subject: path, fix: "Make the archive anew.")
+        KelterError(.archiveInvalid, message, subject: path.isEmpty ? nil : path, fix: "Make the archive anew.")
     }
 
     func limit(_ message: String) -> KelterError {
-        KelterError(.archiveLimit, message, subject: path, fix: "Unpack it by hand and ingest what belongs to it.")
+        KelterError(
+            .archiveLimit,
+            message,
+            subject: path.isEmpty ? nil : path,
+            fix: "Unpack it by hand and ingest what belongs to it."
+        )
     }
 
     private static func unreadable(_ path: String) -> KelterError {

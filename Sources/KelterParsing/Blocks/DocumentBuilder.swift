@@ -28,9 +28,15 @@ final class DocumentBuilder {
     /// The limit that was exceeded; nothing more is collected then.
     private(set) var failure: KelterError?
 
+    /// Where the blocks that begin now are found in the file.
+    var place: Place?
+    /// Whether the first row of the open or next table names its columns.
+    var hasHeader = false
+
     /// The block that is being written, if any.
     private(set) var open: BlockStyle?
     private var start = 0
+    private var startPlace: Place?
     /// The end of the text before the open block's separator.
     private var restorePoint = 0
 
@@ -61,6 +67,7 @@ final class DocumentBuilder {
         text.append(contentsOf: indentation)
         indentation.removeAll(keepingCapacity: true)
         start = text.count
+        startPlace = place
         open = style
     }
 
@@ -72,6 +79,8 @@ final class DocumentBuilder {
         pendingBars = 0
         hasCell = false
         indentation.removeAll(keepingCapacity: true)
+        let hasHeader = hasHeader
+        self.hasHeader = false
         guard let style = open else { return }
         open = nil
         let range = text.withUnsafeBufferPointer { WhiteSpace.trim(start..<$0.count, in: $0) }
@@ -80,7 +89,7 @@ final class DocumentBuilder {
             return
         }
         text.removeSubrange(range.upperBound...)
-        append(style, range)
+        append(style, range, hasHeader: hasHeader)
         if text.count > limits.maximumTextBytes {
             failure = KelterError(
                 .parserLimit,
@@ -92,8 +101,11 @@ final class DocumentBuilder {
         }
     }
 
-    private func append(_ style: BlockStyle, _ range: Range<Int>) {
-        var block = Block(style.kind, range: range, section: sections.count - 1, level: style.level)
+    private func append(_ style: BlockStyle, _ range: Range<Int>, hasHeader: Bool) {
+        var block = Block(style.kind, range: range, section: sections.count - 1, level: style.level, place: startPlace)
+        if style.kind == .table, hasHeader, let end = text[range].firstIndex(of: 0x0A) {
+            block.header = range.lowerBound..<end
+        }
         if style.kind == .heading {
             if range.count > limits.maximumHeadingBytes {
                 block.kind = .paragraph
@@ -104,6 +116,14 @@ final class DocumentBuilder {
             }
         }
         blocks.append(block)
+    }
+
+    /// Ends the open block and leaves all sections: what follows stands under no heading so far.
+    func leaveSections() {
+        endBlock()
+        guard !outline.isEmpty else { return }
+        outline.removeAll()
+        sections.append(.root)
     }
 
     private func openSection(level: Int, title: String) {

@@ -9,6 +9,20 @@ import KelterModel
 func parseHTML(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> ParsedDocument {
     // Text is about a half of usual pages.
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count / 2)
+    let page = try readHTML(bytes, into: builder, limits: limits)
+    return try builder.finish(title: page.title, language: page.language)
+}
+
+/// Reads one page into a builder that may have others already.
+///
+/// - Returns: The page's own title and language.
+/// - Throws: ``KelterError`` with `parserFailed`.
+@discardableResult
+func readHTML(
+    _ bytes: [UInt8],
+    into builder: DocumentBuilder,
+    limits: ParsingLimits
+) throws(KelterError) -> (title: String?, language: String?) {
     let reader = HTMLBlockReader(blocks: builder)
     var filter = HTMLTagFilter(
         parser: try HTMLPushParser(reader: reader),
@@ -19,7 +33,7 @@ func parseHTML(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> P
         try filter.read(bytes) { !builder.hasFailed }
     }
     let title = collapsedText(reader.title)
-    return try builder.finish(title: title.isEmpty ? nil : title, language: filter.language)
+    return (title.isEmpty ? nil : title, filter.language)
 }
 
 private func isXML(_ bytes: [UInt8]) -> Bool {

@@ -1,4 +1,4 @@
-/// File formats that are known by their first bytes and that no parser here reads.
+/// File formats that are known by their first bytes; most of them no parser here reads.
 struct BinaryFormat: Sendable {
     /// The media type named in the error.
     let mediaType: String
@@ -22,8 +22,7 @@ struct BinaryFormat: Sendable {
     /// The format of a file, by signature; nil for text and for formats that are not in the table.
     static func recognise(_ bytes: [UInt8]) -> BinaryFormat? {
         bytes.withUnsafeBufferPointer { bytes in
-            guard let format = table.first(where: { $0.matches(bytes) }) else { return nil }
-            return format.mediaType == "application/zip" ? zipContent(bytes) ?? format : format
+            table.first { $0.matches(bytes) }
         }
     }
 
@@ -34,11 +33,8 @@ struct BinaryFormat: Sendable {
         return !needsNUL || bytes.prefix(512).contains(0)
     }
 
-    /// What a ZIP archive holds, told from the names and the `mimetype` entry near its beginning.
-    private static func zipContent(_ bytes: UnsafeBufferPointer<UInt8>) -> BinaryFormat? {
-        let beginning = UnsafeBufferPointer(rebasing: bytes.prefix(4096))
-        return zipContents.first { firstIndex(of: $0.signature, in: beginning) != nil }
-    }
+    /// Whether it is a ZIP archive, which may be a document.
+    var isZIP: Bool { mediaType == "application/zip" }
 
     /// Signatures as their specifications and the `file` command's documentation list them.
     private static let table: [BinaryFormat] = [
@@ -82,22 +78,5 @@ struct BinaryFormat: Sendable {
         Self("font/woff2", "wOF2", needsNUL: true),
         Self("font/otf", "OTTO", needsNUL: true),
         Self("font/ttf", [0x00, 0x01, 0x00, 0x00]),
-    ]
-
-    private static let zipContents: [BinaryFormat] = [
-        Self("application/epub+zip", "mimetypeapplication/epub+zip"),
-        Self("application/vnd.oasis.opendocument.text", "mimetypeapplication/vnd.oasis.opendocument.text"),
-        Self(
-            "application/vnd.oasis.opendocument.spreadsheet",
-            "mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
-        ),
-        Self(
-            "application/vnd.oasis.opendocument.presentation",
-            "mimetypeapplication/vnd.oasis.opendocument.presentation"
-        ),
-        Self("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "word/"),
-        Self("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xl/"),
-        Self("application/vnd.openxmlformats-officedocument.presentationml.presentation", "ppt/"),
-        Self("application/java-archive", "META-INF/MANIFEST.MF"),
     ]
 }

@@ -1,37 +1,46 @@
 import CLibXML2
 import KelterModel
 
-/// libxml2's push parser for XML, which reports elements and text to a reader instead of building a tree.
+/// libxml2's push parser for XML, which reports elements and text to a handler instead of building a tree.
 ///
-/// Belongs to one thread.
+/// There is nothing outside the document: external entities are never loaded, declared ones never expanded, only the
+/// five predefined ones are known. Belongs to one thread.
 final class XMLPushParser {
+    /// The deepest nesting.
+    static let maximumDepth = 1024
+
     /// Where the events go; kept alive here because libxml2 holds a bare pointer to it.
-    private let reader: XMLRecordReader
+    private let handler: XMLHandler
     private let context: xmlParserCtxtPtr
 
+    /// - Parameters:
+    ///   - handler: What the document is reported to.
+    ///   - isUTF8: Whether the bytes are taken for UTF-8 whatever the declaration says.
     /// - Throws: ``KelterError`` with `parserFailed` when there is no memory.
-    init(reader: XMLRecordReader) throws(KelterError) {
+    init(handler: XMLHandler, isUTF8: Bool = false) throws(KelterError) {
         _ = Self.isInitialised
-        self.reader = reader
+        self.handler = handler
         var events = xmlSAXHandler()
         events.initialized = XML_SAX2_MAGIC
-        events.startElementNs = { reader, name, _, _, _, _, _, _, _ in
-            XMLRecordReader.at(reader)?.start(XMLPushParser.bytes(name))
+        events.startElementNs = { handler, name, _, _, _, _, count, _, attributes in
+            XMLHandler.at(handler)?.open(XMLName(name), XMLAttributes(attributes, count: count))
         }
-        events.endElementNs = { reader, _, _, _ in XMLRecordReader.at(reader)?.end() }
-        events.characters = { reader, text, count in
-            XMLRecordReader.at(reader)?.characters(UnsafeBufferPointer(start: text, count: Int(count)))
+        events.endElementNs = { handler, name, _, _ in XMLHandler.at(handler)?.close(XMLName(name)) }
+        events.characters = { handler, text, count in
+            XMLHandler.at(handler)?.characters(UnsafeBufferPointer(start: text, count: Int(count)))
         }
         events.ignorableWhitespace = events.characters
         events.cdataBlock = events.characters
+        events.reference = { handler, name in XMLHandler.at(handler)?.reference(XMLName(name)) }
         // Without a handler for declarations of entities there are none to expand, whatever the document declares.
-        events.internalSubset = { reader, _, _, _ in XMLRecordReader.at(reader)?.refuseDTD() }
-        let pointer = Unmanaged.passUnretained(reader).toOpaque()
+        events.internalSubset = { handler, _, _, _ in XMLHandler.at(handler)?.documentType() }
+        let pointer = Unmanaged.passUnretained(handler).toOpaque()
         guard let context = xmlCreatePushParserCtxt(&events, pointer, nil, 0, nil) else {
             throw KelterError(.parserFailed, "libxml2 could not be set up.")
         }
         self.context = context
-        let options = [XML_PARSE_NOERROR, XML_PARSE_NOWARNING, XML_PARSE_NONET, XML_PARSE_IGNORE_ENC]
+        var options = [XML_PARSE_NOERROR, XML_PARSE_NOWARNING, XML_PARSE_NONET]
+        if isUTF8 { options.append(XML_PARSE_IGNORE_ENC) }
         xmlCtxtUseOptions(context, options.reduce(into: 0) { $0 |= Int32(bitPattern: $1.rawValue) })
     }
 
@@ -41,29 +50,48 @@ final class XMLPushParser {
         xmlFreeParserCtxt(context)
     }
 
-    /// Parses the next piece; after an error nothing more is reported.
-    func feed(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { bytes in
-            _ = xmlParseChunk(context, bytes.bindMemory(to: CChar.self).baseAddress, Int32(bytes.count), 0)
+    /// Parses the next piece.
+    ///
+    /// - Throws: What the handler failed with, or ``KelterError`` with `parserFailed` for XML that is not well-formed.
+    func feed(_ bytes: ArraySlice<UInt8>) throws(KelterError) {
+        let result: Result<Void, KelterError> = bytes.withUnsafeBytes { bytes in
+            do throws(KelterError) { return .success(try feed(bytes)) } catch { return .failure(error) }
         }
-        if reader.failure != nil { xmlStopParser(context) }
+        try result.get()
     }
 
-    /// Ends the document; whether it was well-formed, which libxml2 also says of one in well-formed UTF-8 only.
-    func finish() -> Bool {
-        xmlParseChunk(context, nil, 0, 1) == 0 && context.pointee.wellFormed == 1
+    /// Parses the next piece; see the other form.
+    func feed(_ bytes: UnsafeRawBufferPointer) throws(KelterError) {
+        guard !bytes.isEmpty else { return }
+        let status = xmlParseChunk(context, bytes.bindMemory(to: CChar.self).baseAddress, Int32(bytes.count), 0)
+        if handler.failure != nil { xmlStopParser(context) }
+        try check(status)
+    }
+
+    /// Ends the document.
+    ///
+    /// - Throws: As ``feed(_:)``, also for a document that is cut off.
+    func finish() throws(KelterError) {
+        try check(xmlParseChunk(context, nil, 0, 1))
+    }
+
+    private func check(_ status: Int32) throws(KelterError) {
+        if let failure = handler.failure { throw failure }
+        guard status == 0, context.pointee.wellFormed == 1 else {
+            let line = context.pointee.lastError.line
+            throw KelterError(
+                .parserFailed,
+                line > 0 ? "The XML is not well-formed at line \(line)." : "The XML is not well-formed.",
+                fix: "Save the file anew with the program it comes from."
+            )
+        }
     }
 
     /// libxml2 asks to be initialised once before threads use it.
     private static let isInitialised: Bool = {
         xmlInitParser()
+        // Belt and braces: even what the options should keep from being loaded is not there.
+        xmlSetExternalEntityLoader { _, _, _ in nil }
         return true
     }()
-
-    private static func bytes(_ name: UnsafePointer<xmlChar>?) -> UnsafeBufferPointer<UInt8> {
-        guard let name else { return UnsafeBufferPointer(start: nil, count: 0) }
-        var count = 0
-        while name[count] != 0 { count += 1 }
-        return UnsafeBufferPointer(start: name, count: count)
-    }
 }

@@ -1,4 +1,3 @@
-import CLibXML2
 package import KelterModel
 
 /// One element of an XML document, told when it ends.
@@ -42,22 +41,18 @@ package struct XMLLimits: Sendable, Equatable {
 package func readXML(_ bytes: [UInt8], limits: XMLLimits = XMLLimits()) throws(KelterError) -> [XMLRecord] {
     guard bytes.count <= limits.bytes else { throw XMLRecordReader.tooLarge }
     let reader = XMLRecordReader(limits: limits)
-    let parser = try XMLPushParser(reader: reader)
+    let parser = try XMLPushParser(handler: reader, isUTF8: true)
     // In pieces, so that the parser stops soon after a limit is met.
     for start in stride(from: 0, to: bytes.count, by: 64 << 10) {
-        parser.feed(Array(bytes[start..<min(start + 64 << 10, bytes.count)]))
-        if let failure = reader.failure { throw failure }
+        try parser.feed(bytes[start..<min(start + 64 << 10, bytes.count)])
     }
-    guard parser.finish(), reader.failure == nil else {
-        throw reader.failure ?? KelterError(.parserFailed, "The XML is not well-formed.")
-    }
+    try parser.finish()
     return reader.records
 }
 
 /// Collects elements; lives on the thread of its parser.
-final class XMLRecordReader {
+private final class XMLRecordReader: XMLHandler {
     private(set) var records: [XMLRecord] = []
-    private(set) var failure: KelterError?
     private let limits: XMLLimits
     private var open: [(path: String, text: [UInt8])] = []
     private var started = 0
@@ -70,37 +65,22 @@ final class XMLRecordReader {
         KelterError(.parserLimit, "The XML has more bytes or elements than are allowed.")
     }
 
-    /// Begins an element; its name is without prefix.
-    func start(_ name: UnsafeBufferPointer<UInt8>) {
+    override func start(_ name: XMLName, _ attributes: XMLAttributes) {
         guard failure == nil else { return }
         started += 1
-        guard open.count < limits.depth, started <= limits.elements, name.count <= limits.nameBytes else {
+        guard open.count < limits.depth, started <= limits.elements, name.bytes.count <= limits.nameBytes else {
             return fail(Self.tooLarge)
         }
-        let text = String(decoding: name, as: UTF8.self)
-        open.append((open.last.map { $0.path + "/" + text } ?? text, []))
+        open.append((open.last.map { $0.path + "/" + name.text } ?? name.text, []))
     }
 
-    func characters(_ text: UnsafeBufferPointer<UInt8>) {
+    override func characters(_ text: UnsafeBufferPointer<UInt8>) {
         guard failure == nil, !open.isEmpty else { return }
         open[open.count - 1].text.append(contentsOf: text)
     }
 
-    func end() {
+    override func end(_ name: XMLName) {
         guard failure == nil, let element = open.popLast() else { return }
         records.append(XMLRecord(path: element.path, text: String(decoding: element.text, as: UTF8.self)))
-    }
-
-    func refuseDTD() {
-        fail(KelterError(.parserFailed, "The XML has a document type declaration, which is not read."))
-    }
-
-    private func fail(_ error: KelterError) {
-        failure = failure ?? error
-    }
-
-    /// The reader behind libxml2's pointer.
-    static func at(_ pointer: UnsafeMutableRawPointer?) -> XMLRecordReader? {
-        pointer.map { Unmanaged<XMLRecordReader>.fromOpaque($0).takeUnretainedValue() }
     }
 }

@@ -151,7 +151,7 @@ struct ContentProducer: Sendable {
                     text: chunk.body,
                     tokens: chunk.tokens,
                     inputHash: hashes[index],
-                    metadata: fields.metadata(section: chunk.section.headings, range: chunk.range, page: chunk.page),
+                    metadata: fields.metadata(section: chunk.section.headings, range: chunk.range, place: chunk.place),
                     vector: vectors[index]
                 )
             }
@@ -244,13 +244,13 @@ struct ChunkFields: Sendable {
     }
 
     /// The metadata of a chunk.
-    func metadata(section: [String], range: Range<Int>, page: Int?) -> JSONValue {
-        let place: [(name: String, value: JSONValue)] = [
+    func metadata(section: [String], range: Range<Int>, place: Place?) -> JSONValue {
+        let location: [(name: String, value: JSONValue)] = [
             ("section_path", .array(section.map { .string($0) })),
             ("title", .optional(title)),
             ("byte_start", .int(range.lowerBound)),
             ("byte_end", .int(range.upperBound)),
         ]
-        return .object(place + common + (page.map { [("page", .int($0))] } ?? []))
+        return .object(location + common + (place.map { [($0.name, .int($0.number))] } ?? []))
     }
 }

@@ -1,0 +1,65 @@
+import KelterModel
+
+/// The documents that are ZIP archives; the raw value is the media type.
+enum PackageFormat: String, Sendable {
+    case wordDocument = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    case workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    case presentation = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+    case openText = "application/vnd.oasis.opendocument.text"
+    case openSpreadsheet = "application/vnd.oasis.opendocument.spreadsheet"
+    case openPresentation = "application/vnd.oasis.opendocument.presentation"
+    case epub = "application/epub+zip"
+
+    /// Tells what a ZIP archive is from its directory and its `mimetype` part.
+    ///
+    /// - Throws: ``KelterError`` with `unsupportedMediaType` for any other archive, and of the archive.
+    static func detect(_ bytes: [UInt8]) throws(KelterError) -> PackageFormat {
+        let entries = try Archive(bytes: bytes, limits: ArchiveLimits()).entries()
+        let names = entries.compactMap { entry -> String? in
+            if case .member(let member) = entry { lowercasedASCII(member.name) } else { nil }
+        }
+        if names.contains("mimetype"), let format = Self(mimetypeIn: bytes.prefix(beginning)) { return format }
+        guard names.contains("[content_types].xml") else {
+            let isJava = names.contains("meta-inf/manifest.mf")
+            throw unsupported(isJava ? "application/java-archive" : "application/zip")
+        }
+        if names.contains("xl/workbook.bin") {
+            throw unsupported("application/vnd.ms-excel.sheet.binary.macroEnabled.12")
+        }
+        let folders: [(String, PackageFormat)] = [
+            ("word/", .wordDocument), ("xl/", .workbook), ("ppt/", .presentation),
+        ]
+        for (folder, format) in folders where names.contains(where: { $0.hasPrefix(folder) }) { return format }
+        throw unsupported("application/zip")
+    }
+
+    /// Whether an archive may be such a document, by its beginning and the file's extension.
+    static func isLikely(_ bytes: [UInt8], extension: String) -> Bool {
+        if extensions.contains(`extension`) || Self(mimetypeIn: bytes.prefix(beginning)) != nil { return true }
+        return bytes.withUnsafeBufferPointer { bytes in
+            let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(beginning))
+            return [Array("[Content_Types].xml".utf8), Array("word/".utf8), Array("xl/".utf8), Array("ppt/".utf8)]
+                .contains { firstIndex(of: $0, in: bytes) != nil }
+        }
+    }
+
+    /// Where the first local headers lie.
+    private static let beginning = 4096
+
+    private static let extensions: Set<String> = [
+        "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm",
+        "odt", "ott", "ods", "ots", "odp", "otp", "epub",
+    ]
+
+    /// The format that the first member names, which OpenDocument and EPUB ask for: its name, then its content unpacked.
+    private init?(mimetypeIn bytes: ArraySlice<UInt8>) {
+        let name = Array("mimetype".utf8)
+        guard bytes.count > 30 + name.count, bytes.dropFirst(30).starts(with: name) else { return nil }
+        let extra = Int(bytes[bytes.startIndex + 28]) + Int(bytes[bytes.startIndex + 29]) << 8
+        let content = bytes.dropFirst(30 + name.count + extra)
+        let types: [PackageFormat] = [.openText, .openSpreadsheet, .openPresentation, .epub]
+        // Templates have a suffix behind the type of their documents.
+        guard let format = types.first(where: { content.starts(with: Array($0.rawValue.utf8)) }) else { return nil }
+        self = format
+    }
+}
