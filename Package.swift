@@ -81,7 +81,7 @@ let package = Package(
             name: "KelterCommands",
             dependencies: [
                 "KelterModel", "KelterHashing", "KelterSettings", "KelterPipeline", "KelterLocal", "KelterStore",
-                "KelterEmbedding", "KelterServer", argumentParser, logging, serviceLifecycle,
+                "KelterEmbedding", "KelterParsing", "KelterServer", argumentParser, logging, serviceLifecycle,
                 unixSignals,
             ]
         ),
@@ -116,7 +116,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "kelter", "KelterModel", "KelterHashing", "KelterEmbedding", "KelterStore", "KelterLocal",
+                "kelter", "KelterModel", "KelterHashing", "KelterEmbedding", "KelterParsing", "KelterStore",
+                "KelterLocal",
                 "KelterTestSupport",
             ],
             exclude: ["Fixtures"]

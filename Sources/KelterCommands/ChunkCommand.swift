@@ -29,7 +29,7 @@ struct ChunkCommand: ExecutableCommand {
         let services = try Services()
         let profile = try services.settings.routing.profile(named: self.profile)
         let chunker = try Chunker(profile: profile, tokenCounter: try services.tokenCounter(of: profile))
-        let file = try FileInspection(path: try resolvedPath(file), mediaType: mediaType)
+        let file = try FileInspection(path: try resolvedPath(file), parser: services.parser, mediaType: mediaType)
         var end = 0
         if terminal.isJSON {
             var chunks: [JSONValue] = []

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import KelterModel
+import KelterParsing
 
 /// The command line from its arguments to its exit code.
 package enum KelterMain {
@@ -9,6 +10,8 @@ package enum KelterMain {
     /// - Parameter arguments: The arguments without the program's name.
     /// - Returns: The exit code; SPEC section 10.
     package static func run(arguments: [String]) async -> Int32 {
+        // Before anything starts a thread: what a parser process gives up holds for those it has then.
+        if arguments.first == ParserProcessCommand.name { return ParserProcessCommand.run(arguments.dropFirst()) }
         let terminal = Terminal(isJSON: arguments.prefix { $0 != "--" }.contains("--json"))
         var command: any ParsableCommand
         do {

@@ -21,7 +21,8 @@ struct ParseCommand: ExecutableCommand {
     @OptionGroup var common: CommonOptions
 
     func execute(_ terminal: Terminal) async throws(KelterError) -> KelterModel.ExitCode {
-        let file = try FileInspection(path: try resolvedPath(file), mediaType: mediaType)
+        let services = try Services()
+        let file = try FileInspection(path: try resolvedPath(file), parser: services.parser, mediaType: mediaType)
         if terminal.isJSON {
             var blocks: [JSONValue] = []
             try file.parts { (part) throws(KelterError) in

@@ -12,6 +12,8 @@ import KelterStore
 struct Services: Sendable {
     let settings: Settings
     let paths: LocalPaths
+    /// Parses for all profiles.
+    let parser: IsolatedParser
 
     /// Reads settings from flags, environment and configuration file.
     ///
@@ -27,6 +29,7 @@ struct Services: Sendable {
             routing: try Self.file(routing.path, mustExist: routing.isNamed)
         )
         paths = LocalPaths(environment: environment)
+        parser = IsolatedParser(launch: ParserProcessCommand.launch)
     }
 
     /// `KELTER_CONFIG`, which must exist, or `Config/kelter.yaml` below the working directory, which need not.
@@ -226,7 +229,7 @@ struct Services: Sendable {
         if let given { store = given } else { store = try await self.store(profile: profile, for: use) }
         let client = try await embeddingClient(of: profile, for: use)
         return Ingestion.Stages(
-            parser: DocumentParser(),
+            parser: parser,
             chunker: try Chunker(profile: profile, tokenCounter: try tokenCounter(of: profile)),
             embeddings: client,
             store: store,

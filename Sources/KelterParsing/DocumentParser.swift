@@ -78,6 +78,14 @@ package struct DocumentParser: Sendable {
         return (try? TextFormat.detect([], extension: fileExtension(of: name), declared: declared)) == .plainText
     }
 
+    /// Whether a file is plain text by its content, name and declared type.
+    func isPlainText(_ bytes: [UInt8], name: String, mediaType: String?) -> Bool {
+        guard BinaryFormat.recognise(bytes) == nil, !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF])
+        else { return false }
+        let declared = mediaType.map(DeclaredMediaType.init)
+        return (try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared)) == .plainText
+    }
+
     /// Refuses a file that is too large for its format.
     ///
     /// - Parameters:

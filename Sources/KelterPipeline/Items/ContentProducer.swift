@@ -39,7 +39,9 @@ struct EmbeddedContent: Sendable {
 struct ContentProducer: Sendable {
     let tenant: Tenant
     let profile: EmbeddingProfile
-    let parser: DocumentParser
+    let parser: IsolatedParser
+    /// Threads that wait for parser processes.
+    let parsers: IOThreads
     let chunker: Chunker
     let source: EmbeddingSource
     let store: Store
@@ -58,7 +60,7 @@ struct ContentProducer: Sendable {
     func memory(for item: IngestItem) -> Int {
         let whole = item.content.size * Self.memoryPerByte
         guard item.content.size >= LargeText.minimumBytes,
-            parser.expectsPlainText(name: item.file.name, mediaType: item.sidecar.mediaType)
+            parser.rules.expectsPlainText(name: item.file.name, mediaType: item.sidecar.mediaType)
         else { return whole }
         return min(whole, Self.memoryForLargeText)
     }
@@ -76,8 +78,8 @@ struct ContentProducer: Sendable {
             case .bytes(let other): bytes = other
             }
         }
+        let result = try await parse(bytes, of: item)
         return try await limited { () throws(KelterError) in
-            let result = try parser.parse(bytes, name: item.file.name, mediaType: item.sidecar.mediaType)
             let document = result.document
             let title = item.sidecar.title ?? document.title
             return PreparedContent(
@@ -197,6 +199,20 @@ struct ContentProducer: Sendable {
                 hash: try SHA256.hash(chunk.embeddedText)
             )
         }
+    }
+
+    private func parse(_ bytes: [UInt8], of item: IngestItem) async throws(KelterError) -> ParseResult {
+        let (name, mediaType) = (item.file.name, item.sidecar.mediaType)
+        let result = await jobs.with(1) {
+            await parsers.run { [parser] () -> Result<ParseResult, KelterError> in
+                do throws(KelterError) {
+                    return .success(try parser.parse(bytes, name: name, mediaType: mediaType))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        return try result.get()
     }
 
     /// The bytes of an item: those kept when it was hashed, or read again and compared.

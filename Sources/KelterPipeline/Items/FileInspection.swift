@@ -1,7 +1,7 @@
 package import KelterChunking
 import KelterHashing
 package import KelterModel
-import KelterParsing
+package import KelterParsing
 
 /// A file as the first two stages see it, for people to look at; nothing is embedded or stored.
 package struct FileInspection {
@@ -33,9 +33,14 @@ package struct FileInspection {
     ///
     /// - Parameters:
     ///   - path: The file.
+    ///   - parser: What parses it.
     ///   - declared: Its type, which beats that of the sidecar; `nil` for that.
     /// - Throws: ``KelterError`` of the file, its metadata or its format.
-    package init(path: String, mediaType declared: String? = nil) throws(KelterError) {
+    package init(
+        path: String,
+        parser: IsolatedParser,
+        mediaType declared: String? = nil
+    ) throws(KelterError) {
         try refuseDirectory(path)
         var tree = try FileTree(inputs: [path], opensContainers: false)
         guard case .file(let file)? = tree.next(1).first else { throw noDocument(path) }
@@ -49,13 +54,12 @@ package struct FileInspection {
             }
         }
         let mediaType = declared ?? sidecar?["media_type"]?.string
-        let parser = DocumentParser()
         let content = try file.location.read(
             keepUpTo: LargeText.minimumBytes - 1,
             maximum: Ingestion.maximumFileBytes,
             buckets: nil
         ) { (size, piece) throws(KelterError) in
-            try parser.checkSize(size, beginning: Array(piece), name: file.name, mediaType: mediaType)
+            try parser.rules.checkSize(size, beginning: Array(piece), name: file.name, mediaType: mediaType)
         }
         let decoded: DecodedContent =
             if let bytes = content.bytes { .bytes(bytes) } else {

@@ -11,7 +11,7 @@ package import KelterStore
 package final class Ingestion: Sendable {
     /// The tools of the stages.
     package struct Stages: Sendable {
-        package let parser: DocumentParser
+        package let parser: IsolatedParser
         package let chunker: Chunker
         package let source: EmbeddingSource
         package let store: Store
@@ -23,7 +23,7 @@ package final class Ingestion: Sendable {
         package var embeddings: EmbeddingClient { source.client }
 
         package init(
-            parser: DocumentParser,
+            parser: IsolatedParser,
             chunker: Chunker,
             embeddings: EmbeddingClient,
             store: Store,
@@ -74,6 +74,8 @@ package final class Ingestion: Sendable {
     let buckets: S3Client?
     let memory = Budget(total: memoryBudget)
     private let parsing: Budget
+    /// Threads that wait for parser processes.
+    private let parsers: IOThreads
     private let nearClaims = NearClaims()
     /// How far large texts have come.
     package let largeTexts = LargeTextProgress()
@@ -91,6 +93,7 @@ package final class Ingestion: Sendable {
         self.jobs = max(1, jobs)
         self.buckets = buckets
         parsing = Budget(total: self.jobs)
+        parsers = IOThreads(count: self.jobs)
         readers = buckets == nil ? self.jobs : max(self.jobs, Self.objectsAtATime)
         io = IOThreads(count: readers)
     }
@@ -111,6 +114,7 @@ package final class Ingestion: Sendable {
                 tenant: tenant,
                 profile: stages.profile,
                 parser: stages.parser,
+                parsers: parsers,
                 chunker: stages.chunker,
                 source: stages.source,
                 store: stages.store,
