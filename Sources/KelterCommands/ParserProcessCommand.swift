@@ -3,26 +3,27 @@ import KelterLocal
 import KelterModel
 import KelterParsing
 
-/// `kelter parse-worker [MEBIBYTES]`, which only the program itself starts: a process that parses; ``ParserWorker``.
+/// `kelter parse-worker MEBIBYTES [PDFIUM]`, which only the program itself starts: a process that parses;
+/// ``ParserWorker``.
 enum ParserProcessCommand {
     static let name = "parse-worker"
 
     /// Parses until nobody asks any more.
     ///
-    /// - Parameter arguments: How much memory it may take; without one the default.
+    /// - Parameter arguments: How much memory it may take, and the path of PDFium's library.
     /// - Returns: The exit code.
     static func run(_ arguments: ArraySlice<String>) -> Int32 {
         var limits = WorkerLimits()
         if let mebibytes = arguments.first.flatMap({ Int($0) }), mebibytes > 0 { limits.memory = mebibytes << 20 }
-        return ParserWorker.run(DocumentParser(), limits: limits)
+        return ParserWorker.run(DocumentParser(pdfium: arguments.dropFirst().first), limits: limits)
     }
 
     /// Starts this program again as a parser process, in a session of its own so that Ctrl-C does not reach it.
     ///
+    /// - Parameter pdfium: The path of PDFium's library.
     /// - Returns: The child, and this side's end of the socket it serves.
     /// - Throws: ``KelterError`` with ``ErrorCode/serviceStartFailed`` when it cannot be started.
-    @Sendable
-    static func launch() throws(KelterError) -> (pid: pid_t, socket: Int32) {
+    static func launch(pdfium: String) throws(KelterError) -> (pid: pid_t, socket: Int32) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
@@ -35,7 +36,7 @@ enum ParserProcessCommand {
         }
         do throws(KelterError) {
             let pid = try ChildProcess.spawn(
-                ["/proc/self/exe", name],
+                ["/proc/self/exe", name, "\(WorkerLimits().memory >> 20)", pdfium],
                 environment: ChildProcess.cleanEnvironment + ["SWIFT_BACKTRACE=enable=no"],
                 input: ends[1],
                 output: null,

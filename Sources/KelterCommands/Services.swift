@@ -29,7 +29,8 @@ struct Services: Sendable {
             routing: try Self.file(routing.path, mustExist: routing.isNamed)
         )
         paths = LocalPaths(environment: environment)
-        parser = IsolatedParser(launch: ParserProcessCommand.launch)
+        let pdfium = paths.pdfium
+        parser = IsolatedParser { () throws(KelterError) in try ParserProcessCommand.launch(pdfium: pdfium) }
     }
 
     /// `KELTER_CONFIG`, which must exist, or `Config/kelter.yaml` below the working directory, which need not.

@@ -52,6 +52,9 @@ extension LocalPaths {
     /// The vocabularies of other models' tokenizers.
     package var tokenizers: String { parts + "/tokenizers" }
 
+    /// The library that reads PDF.
+    package var pdfium: String { parts + "/pdfium/libpdfium.so" }
+
     /// Locks, process ids and ports of the running services.
     var runDirectory: String { home + "/run" }
     var logDirectory: String { home + "/log" }

@@ -19,9 +19,15 @@ package struct ParseResult: Equatable, Sendable {
 /// the processor only; there is no network or file access.
 package struct DocumentParser: Sendable {
     private let limits: ParsingLimits
+    /// The path of PDFium's library.
+    private let pdfium: String?
 
-    package init(limits: ParsingLimits = ParsingLimits()) {
+    /// - Parameters:
+    ///   - limits: Bounds.
+    ///   - pdfium: The path of PDFium's library; without it PDF is not read.
+    package init(limits: ParsingLimits = ParsingLimits(), pdfium: String? = nil) {
         self.limits = limits
+        self.pdfium = pdfium
     }
 
     /// Parses one file.
@@ -55,6 +61,7 @@ package struct DocumentParser: Sendable {
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
             if let format = BinaryFormat.recognise(beginning) {
+                if format.isPDF { return }
                 guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
                     throw unsupported(format.mediaType)
                 }
@@ -80,7 +87,8 @@ package struct DocumentParser: Sendable {
 
     /// Whether a file is plain text by its content, name and declared type.
     func isPlainText(_ bytes: [UInt8], name: String, mediaType: String?) -> Bool {
-        guard BinaryFormat.recognise(bytes) == nil, !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF])
+        guard BinaryFormat.recognise(bytes) == nil, !bytes.starts(with: [0xFF, 0xFE]),
+            !bytes.starts(with: [0xFE, 0xFF])
         else { return false }
         let declared = mediaType.map(DeclaredMediaType.init)
         return (try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared)) == .plainText
@@ -122,6 +130,10 @@ package struct DocumentParser: Sendable {
     ) throws(KelterError) -> ParseResult {
         guard bytes.count <= limits.maximumBytes else { throw tooLarge(bytes.count, limits.maximumBytes) }
         if let format = BinaryFormat.recognise(bytes) {
+            if format.isPDF {
+                let document = try parsePDF(bytes, library: pdfium, limits: limits)
+                return ParseResult(document: document, mediaType: format.mediaType)
+            }
             guard format.isZIP else { throw unsupported(format.mediaType) }
             return try parsePackage(bytes)
         }

@@ -38,6 +38,10 @@ package struct ParsingLimits: Equatable, Sendable {
     ///
     /// A longer one is a paragraph that was marked up wrongly and opens no section.
     package var maximumHeadingBytes: Int
+    /// The most pages of a PDF.
+    ///
+    /// Default 20,000.
+    package var maximumPages: Int
     /// The most parts of an office document or a book.
     ///
     /// Default 10,000.
@@ -55,6 +59,7 @@ package struct ParsingLimits: Equatable, Sendable {
         maximumDepth: Int = 1024,
         maximumBlocks: Int = 2_000_000,
         maximumHeadingBytes: Int = 1_000,
+        maximumPages: Int = 20_000,
         maximumPackageParts: Int = 10_000,
         maximumPackageBytes: Int = 512 << 20
     ) {
@@ -65,6 +70,7 @@ package struct ParsingLimits: Equatable, Sendable {
         self.maximumDepth = maximumDepth
         self.maximumBlocks = maximumBlocks
         self.maximumHeadingBytes = maximumHeadingBytes
+        self.maximumPages = maximumPages
         self.maximumPackageParts = maximumPackageParts
         self.maximumPackageBytes = maximumPackageBytes
     }

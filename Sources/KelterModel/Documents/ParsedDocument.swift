@@ -115,4 +115,10 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case invalidReplaced = "invalid_replaced"
     /// The text was converted from another encoding than UTF-8.
     case transcoded
+    /// Lines that are repeated at the edges of pages were left out: running titles, page numbers.
+    case repeatedLinesRemoved = "repeated_lines_removed"
+    /// Pages could not be read at all.
+    case pagesUnreadable = "pages_unreadable"
+    /// Pages are images and have no text.
+    case pagesWithoutText = "pages_without_text"
 }

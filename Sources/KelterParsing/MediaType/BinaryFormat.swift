@@ -33,6 +33,8 @@ struct BinaryFormat: Sendable {
         return !needsNUL || bytes.prefix(512).contains(0)
     }
 
+    var isPDF: Bool { mediaType == "application/pdf" }
+
     /// Whether it is a ZIP archive, which may be a document.
     var isZIP: Bool { mediaType == "application/zip" }
 
