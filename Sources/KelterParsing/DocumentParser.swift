@@ -79,19 +79,23 @@ package struct DocumentParser: Sendable {
         }
     }
 
-    /// Whether a file is plain text by its name and declared type; its content may tell otherwise.
-    package func expectsPlainText(name: String, mediaType: String?) -> Bool {
+    /// Whether a file is read as plain text by its name and declared type; its content may tell otherwise.
+    package func expectsPlainText(size: Int, name: String, mediaType: String?) -> Bool {
         let declared = mediaType.map(DeclaredMediaType.init)
-        return (try? TextFormat.detect([], extension: fileExtension(of: name), declared: declared)) == .plainText
+        let format = try? TextFormat.detect([], extension: fileExtension(of: name), declared: declared)
+        return format == .plainText || size > limits.maximumBytes && format?.isPlainTextWhenLarge == true
     }
 
-    /// Whether a file is plain text by its content, name and declared type.
-    func isPlainText(_ bytes: [UInt8], name: String, mediaType: String?) -> Bool {
+    /// Whether a file is read by code that is memory-safe and takes time and memory in proportion to its size.
+    func isHarmless(_ bytes: [UInt8], name: String, mediaType: String?) -> Bool {
         guard BinaryFormat.recognise(bytes) == nil, !bytes.starts(with: [0xFF, 0xFE]),
             !bytes.starts(with: [0xFE, 0xFF])
         else { return false }
         let declared = mediaType.map(DeclaredMediaType.init)
-        return (try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared)) == .plainText
+        switch try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared) {
+        case .plainText, .rows, .code: return true
+        case .markdown, .html, .xml, .json, .jsonLines, nil: return false
+        }
     }
 
     /// Refuses a file that is too large for its format.
@@ -109,7 +113,7 @@ package struct DocumentParser: Sendable {
         mediaType: String? = nil
     ) throws(KelterError) {
         guard size > limits.maximumBytes else { return }
-        var text = LargeTextWriter(name: name, mediaType: mediaType, signs: false)
+        var text = LargeTextWriter(size: size, name: name, mediaType: mediaType, signs: false, limits: limits)
         let isPlainText = try text.isPlainText(beginning)
         let maximum = isPlainText ? limits.maximumPlainTextBytes : limits.maximumBytes
         if size > maximum { throw tooLarge(size, maximum).about(name) }
@@ -140,7 +144,7 @@ package struct DocumentParser: Sendable {
         var decoder = TextDecoder(bytes)
         try decoder.decodeByteOrderMark()
         let format = try TextFormat.detect(decoder.bytes, extension: `extension`, declared: declared)
-        try decoder.decode(charset: declared?.charset, isHTML: format == .html)
+        try decoder.decode(charset: declared?.charset, isHTML: format == .html || format == .xml)
         guard decoder.bytes.count <= limits.maximumTextBytes else {
             throw KelterError(
                 .parserLimit,
@@ -154,9 +158,15 @@ package struct DocumentParser: Sendable {
         case .plainText: document = try parsePlainText(decoder.bytes, limits: limits)
         case .markdown: document = try parseMarkdown(decoder.bytes, limits: limits)
         case .html: document = try parseHTML(decoder.bytes, limits: limits)
+        case .xml: document = try parseXML(decoder.bytes, limits: limits)
+        case .json: document = try parseJSON(decoder.bytes, limits: limits)
+        case .jsonLines: document = try parseJSONLines(decoder.bytes, limits: limits)
+        case .rows: document = try parseRows(decoder.bytes, limits: limits)
+        case .code: document = try parseCode(decoder.bytes, limits: limits)
         }
         document.repairs.merge(decoder.repairs) { $0 + $1 }
-        return ParseResult(document: document, mediaType: format.rawValue)
+        let language = format == .code ? SourceLanguage(extension: `extension`) : nil
+        return ParseResult(document: document, mediaType: language?.mediaType ?? format.rawValue)
     }
 }
 

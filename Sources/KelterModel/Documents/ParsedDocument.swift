@@ -115,6 +115,8 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case invalidReplaced = "invalid_replaced"
     /// The text was converted from another encoding than UTF-8.
     case transcoded
+    /// The file does not have the structure that its name promises and was read as plain text.
+    case readAsPlainText = "read_as_plain_text"
     /// Lines that are repeated at the edges of pages were left out: running titles, page numbers.
     case repeatedLinesRemoved = "repeated_lines_removed"
     /// Pages could not be read at all.

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Parses documents in processes of their own, so that a file that crashes, hangs or floods a parser costs only itself.
 ///
-/// Plain text is read by code that is memory-safe and stays in this process. All other formats go to a pool of parser
+/// Plain text, rows and source code are read by memory-safe code in this process. All other formats go to a pool of parser
 /// processes (``ParserWorker``), which are started when they are needed, kept, and replaced after many documents or when
 /// one has taken much memory. Any number of threads may use one value; a call waits for its answer.
 package final class IsolatedParser: Sendable {
@@ -48,7 +48,7 @@ package final class IsolatedParser: Sendable {
     /// - Throws: ``KelterError`` as ``DocumentParser/parse(_:name:mediaType:)``, and `parserCrash`, `parserTimeout` or
     ///   `parserLimit` for a file that a process did not survive.
     package func parse(_ bytes: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) -> ParseResult {
-        guard let launch, !rules.isPlainText(bytes, name: name, mediaType: mediaType) else {
+        guard let launch, !rules.isHarmless(bytes, name: name, mediaType: mediaType) else {
             return try rules.parse(bytes, name: name, mediaType: mediaType)
         }
         let seconds = times.seconds(for: bytes.count)

@@ -14,11 +14,17 @@ enum PackageFormat: String, Sendable {
     ///
     /// - Throws: ``KelterError`` with `unsupportedMediaType` for any other archive, and of the archive.
     static func detect(_ bytes: [UInt8]) throws(KelterError) -> PackageFormat {
-        let entries = try Archive(bytes: bytes, limits: ArchiveLimits()).entries()
-        let names = entries.compactMap { entry -> String? in
-            if case .member(let member) = entry { lowercasedASCII(member.name) } else { nil }
+        let archive = Archive(bytes: bytes, limits: ArchiveLimits())
+        let members = try archive.entries().compactMap { entry -> ArchiveMember? in
+            if case .member(let member) = entry { member } else { nil }
         }
-        if names.contains("mimetype"), let format = Self(mimetypeIn: bytes.prefix(beginning)) { return format }
+        let names = members.map { lowercasedASCII($0.name) }
+        if let member = members.first(where: { $0.name == "mimetype" }), member.size < 256 {
+            var content: [UInt8] = []
+            try archive.read(member) { (piece) throws(KelterError) in content.append(contentsOf: piece) }
+            if let format = Self(mimetype: content[...]) { return format }
+        }
+        if names.contains("meta-inf/container.xml") { return .epub }
         guard names.contains("[content_types].xml") else {
             let isJava = names.contains("meta-inf/manifest.mf")
             throw unsupported(isJava ? "application/java-archive" : "application/zip")
@@ -56,7 +62,10 @@ enum PackageFormat: String, Sendable {
         let name = Array("mimetype".utf8)
         guard bytes.count > 30 + name.count, bytes.dropFirst(30).starts(with: name) else { return nil }
         let extra = Int(bytes[bytes.startIndex + 28]) + Int(bytes[bytes.startIndex + 29]) << 8
-        let content = bytes.dropFirst(30 + name.count + extra)
+        self.init(mimetype: bytes.dropFirst(30 + name.count + extra))
+    }
+
+    private init?(mimetype content: ArraySlice<UInt8>) {
         let types: [PackageFormat] = [.openText, .openSpreadsheet, .openPresentation, .epub]
         // Templates have a suffix behind the type of their documents.
         guard let format = types.first(where: { content.starts(with: Array($0.rawValue.utf8)) }) else { return nil }

@@ -5,14 +5,23 @@ enum TextFormat: String, Sendable {
     case plainText = "text/plain"
     case markdown = "text/markdown"
     case html = "text/html"
+    case xml = "application/xml"
+    case json = "application/json"
+    case jsonLines = "application/jsonl"
+    /// Rows of values: comma, semicolon, tab or bar between them.
+    case rows = "text/csv"
+    case code = "text/x-source"
+
+    /// Whether a file that is too large to be parsed may be read as plain text, which loses nothing but structure.
+    var isPlainTextWhenLarge: Bool { [.json, .jsonLines, .rows, .code].contains(self) }
 
     /// Decides the format of a text: by content, then by the name's extension, then by the declared type.
     ///
     /// Content decides only where it is beyond doubt: a document type or an `html` element at the start. Markdown often
     /// begins with other HTML elements, so those count only when neither name nor declaration say anything.
     ///
-    /// - Throws: ``KelterError`` with `unsupportedMediaType` for XML other than XHTML, and for text without a known
-    ///   extension that is declared to be something no parser reads.
+    /// - Throws: ``KelterError`` with `unsupportedMediaType` for a picture in XML, and for text without a known extension
+    ///   that is declared to be something no parser reads.
     static func detect(
         _ bytes: [UInt8],
         extension: String,
@@ -21,10 +30,14 @@ enum TextFormat: String, Sendable {
         let opening = bytes.withUnsafeBufferPointer { MarkupOpening($0) }
         switch opening {
         case .htmlDocument: return .html
-        case .xml(let mediaType): throw unsupported(mediaType)
+        case .xml(let mediaType):
+            // What a picture has of text is not worth its markup.
+            guard mediaType != "image/svg+xml" else { throw unsupported(mediaType) }
+            return .xml
         case .htmlElement, nil: break
         }
         if let format = extensions[`extension`] { return format }
+        if SourceLanguage(extension: `extension`) != nil { return .code }
         if let declared, !declared.name.isEmpty {
             guard let format = byMediaType(declared.name) else { throw unsupported(declared.name) }
             return format
@@ -33,8 +46,9 @@ enum TextFormat: String, Sendable {
     }
 
     private static let extensions: [String: TextFormat] = [
-        "txt": .plainText, "text": .plainText, "log": .plainText, "csv": .plainText, "tsv": .plainText,
-        "json": .plainText, "yaml": .plainText, "yml": .plainText, "toml": .plainText, "ini": .plainText,
+        "txt": .plainText, "text": .plainText, "log": .plainText, "csv": .rows, "tsv": .rows, "tab": .rows,
+        "json": .json, "jsonl": .jsonLines, "ndjson": .jsonLines, "xml": .xml, "yaml": .plainText, "yml": .plainText,
+        "toml": .plainText, "ini": .plainText,
         "rst": .plainText, "adoc": .plainText, "tex": .plainText, "srt": .plainText, "vtt": .plainText,
         "md": .markdown, "markdown": .markdown, "mdown": .markdown, "mkd": .markdown, "mkdn": .markdown,
         "html": .html, "htm": .html, "xhtml": .html, "xht": .html,
@@ -44,10 +58,14 @@ enum TextFormat: String, Sendable {
         switch name {
         case "text/markdown", "text/x-markdown": .markdown
         case "text/html", "application/xhtml+xml": .html
-        case "application/json", "application/yaml", "application/x-yaml", "application/toml",
+        case "text/csv", "text/tab-separated-values", "application/csv": .rows
+        case "application/json": .json
+        case "application/jsonl", "application/x-ndjson", "application/json-lines": .jsonLines
+        case "text/xml", "application/xml": .xml
+        case "application/yaml", "application/x-yaml", "application/toml",
             "application/octet-stream":
             .plainText
-        case "text/xml", "text/rtf": nil
+        case "text/rtf": nil
         default: name.utf8.starts(with: "text/".utf8) ? .plainText : nil
         }
     }

@@ -53,18 +53,13 @@ struct PDFMargins {
         return top + bottom.filter { !tops.contains($0.0) }
     }
 
-    /// Every number as one `#`, so that page numbers are alike.
+    /// Every number as `#`, also a Roman one, so that page numbers are alike.
     private static func folded(_ line: PDFLine) -> [UInt8] {
-        var folded: [UInt8] = []
-        for byte in line.text {
-            if byte &- 0x30 < 10 {
-                if folded.last != UInt8(ascii: "#") { folded.append(UInt8(ascii: "#")) }
-            } else {
-                folded.append(byte)
-            }
+        let words = line.text.split(separator: 0x20).map { word -> [UInt8] in
+            let isRoman = word.allSatisfy { "ivxlc".utf8.contains(lowercased($0)) }
+            let isNumber = isRoman || word.contains { $0 &- 0x30 < 10 }
+            return isNumber ? [UInt8(ascii: "#")] : Array(word)
         }
-        // Roman page numbers.
-        if !folded.isEmpty, folded.allSatisfy({ "ivxlc".utf8.contains(lowercased($0)) }) { return [UInt8(ascii: "#")] }
-        return folded
+        return Array(words.joined(separator: [0x20]))
     }
 }

@@ -94,6 +94,8 @@ package struct LargeTextWriter {
     /// How much is looked at to tell the format.
     private static let beginningBytes = 1 << 16
 
+    private let size: Int
+    private let limits: ParsingLimits
     private let name: String
     private let declared: DeclaredMediaType?
     private let usesDeclaredCharset: Bool
@@ -112,16 +114,22 @@ package struct LargeTextWriter {
     /// Begins.
     ///
     /// - Parameters:
+    ///   - size: The file's bytes: above the limit for parsing, formats of lines are read as plain text, too.
     ///   - name: The file's name; its extension takes part in the decision and errors name it.
     ///   - mediaType: The type a sidecar declares, with or without parameters.
     ///   - usesDeclaredCharset: Whether the file is known not to be UTF-8. Default `false`.
     ///   - signs: Whether the text gets a signature.
+    ///   - limits: The limit for parsing.
     package init(
+        size: Int,
         name: String,
         mediaType: String?,
         usesDeclaredCharset: Bool = false,
-        signs: Bool
+        signs: Bool,
+        limits: ParsingLimits = ParsingLimits()
     ) {
+        self.size = size
+        self.limits = limits
         self.name = name
         declared = mediaType.map(DeclaredMediaType.init)
         self.usesDeclaredCharset = usesDeclaredCharset
@@ -194,7 +202,11 @@ package struct LargeTextWriter {
 
     /// Tells format and encoding by the beginning, which is ``pending``.
     private mutating func decide() throws(KelterError) {
-        if let format = BinaryFormat.recognise(pending) { throw unsupported(format.mediaType) }
+        if let format = BinaryFormat.recognise(pending) {
+            guard format.isPDF || format.isZIP else { throw unsupported(format.mediaType) }
+            mode = .other
+            return
+        }
         let mark = try ByteOrderMark(pending)
         var sample = mark == .utf8 ? Array(pending.dropFirst(ByteOrderMark.utf8.length)) : pending
         if case .utf16(let isBigEndian)? = mark {
@@ -202,7 +214,8 @@ package struct LargeTextWriter {
             sample.removeAll(keepingCapacity: true)
             try decoder.decode(Array(pending.dropFirst(2)), isLast: false, into: &sample)
         }
-        guard try TextFormat.detect(sample, extension: fileExtension(of: name), declared: declared) == .plainText else {
+        let format = try TextFormat.detect(sample, extension: fileExtension(of: name), declared: declared)
+        guard format == .plainText || size > limits.maximumBytes && format.isPlainTextWhenLarge else {
             mode = .other
             return
         }

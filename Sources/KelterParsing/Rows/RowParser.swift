@@ -118,11 +118,12 @@ struct RowReader {
         return nil
     }
 
-    /// The delimiter of a file: of those that part its first rows, the one that does it most evenly, then most often.
+    /// The delimiter of a file: of those that part its first rows, the one that does it most evenly, then most often; of two
+    /// alike not the comma, which numbers have, too.
     static func delimiter(of bytes: UnsafeBufferPointer<UInt8>) -> UInt8 {
         let sample = UnsafeBufferPointer(rebasing: bytes.prefix(16_384))
         var best = (delimiter: UInt8(ascii: ","), score: 0)
-        for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), 0x09, UInt8(ascii: "|")] {
+        for delimiter in [0x09, UInt8(ascii: ";"), UInt8(ascii: "|"), UInt8(ascii: ",")] {
             var reader = RowReader(sample, delimiter: delimiter)
             var counts: [Int: Int] = [:]
             for _ in 0..<50 {

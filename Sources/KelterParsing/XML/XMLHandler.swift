@@ -51,8 +51,21 @@ class XMLHandler {
         fail(KelterError(.parserFailed, "The XML has a document type declaration, which is not read."))
     }
 
-    /// A reference to an entity that only a document type declaration could tell.
-    func reference(_ name: XMLName) {}
+    /// A reference to an entity that is none of the five predefined ones; by default the document is refused.
+    func reference(_ name: XMLName) {
+        fail(KelterError(.parserFailed, "The XML refers to the entity \(name.text), which is not known."))
+    }
+
+    /// Libxml2 met an error that leaves the XML not well-formed.
+    final func malformed(line: Int32) {
+        fail(
+            KelterError(
+                .parserFailed,
+                line > 0 ? "The XML is not well-formed at line \(line)." : "The XML is not well-formed.",
+                fix: "Save the file anew with the program it comes from."
+            )
+        )
+    }
 
     /// Ends the parsing with an error; the first one counts.
     func fail(_ error: KelterError) {

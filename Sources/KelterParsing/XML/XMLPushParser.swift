@@ -32,6 +32,19 @@ final class XMLPushParser {
         events.ignorableWhitespace = events.characters
         events.cdataBlock = events.characters
         events.reference = { handler, name in XMLHandler.at(handler)?.reference(XMLName(name)) }
+        // An unknown entity is an error to libxml2 that leaves no trace in the text; here the handler decides.
+        events.serror = { handler, error in
+            guard let handler = XMLHandler.at(handler), let error else { return }
+            if [XML_ERR_UNDECLARED_ENTITY.rawValue, XML_WAR_UNDECLARED_ENTITY.rawValue].contains(
+                UInt32(error.pointee.code)
+            ) {
+                if let name = error.pointee.str1 {
+                    name.withMemoryRebound(to: xmlChar.self, capacity: 1) { handler.reference(XMLName($0)) }
+                }
+            } else if error.pointee.level.rawValue >= XML_ERR_ERROR.rawValue {
+                handler.malformed(line: error.pointee.line)
+            }
+        }
         // Without a handler for declarations of entities there are none to expand, whatever the document declares.
         events.internalSubset = { handler, _, _, _ in XMLHandler.at(handler)?.documentType() }
         let pointer = Unmanaged.passUnretained(handler).toOpaque()
@@ -39,7 +52,7 @@ final class XMLPushParser {
             throw KelterError(.parserFailed, "libxml2 could not be set up.")
         }
         self.context = context
-        var options = [XML_PARSE_NOERROR, XML_PARSE_NOWARNING, XML_PARSE_NONET]
+        var options = [XML_PARSE_RECOVER, XML_PARSE_NOERROR, XML_PARSE_NOWARNING, XML_PARSE_NONET]
         if isUTF8 { options.append(XML_PARSE_IGNORE_ENC) }
         xmlCtxtUseOptions(context, options.reduce(into: 0) { $0 |= Int32(bitPattern: $1.rawValue) })
     }
@@ -76,15 +89,10 @@ final class XMLPushParser {
     }
 
     private func check(_ status: Int32) throws(KelterError) {
+        // An error that nothing was said about, such as a lack of memory.
+        let mayGoOn = context.pointee.disableSAX == 0 || context.pointee.instate == XML_PARSER_EOF
+        if handler.failure == nil, status != 0, !mayGoOn { handler.malformed(line: 0) }
         if let failure = handler.failure { throw failure }
-        guard status == 0, context.pointee.wellFormed == 1 else {
-            let line = context.pointee.lastError.line
-            throw KelterError(
-                .parserFailed,
-                line > 0 ? "The XML is not well-formed at line \(line)." : "The XML is not well-formed.",
-                fix: "Save the file anew with the program it comes from."
-            )
-        }
     }
 
     /// libxml2 asks to be initialised once before threads use it.

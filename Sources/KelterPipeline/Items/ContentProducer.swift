@@ -60,7 +60,11 @@ struct ContentProducer: Sendable {
     func memory(for item: IngestItem) -> Int {
         let whole = item.content.size * Self.memoryPerByte
         guard item.content.size >= LargeText.minimumBytes,
-            parser.rules.expectsPlainText(name: item.file.name, mediaType: item.sidecar.mediaType)
+            parser.rules.expectsPlainText(
+                size: item.content.size,
+                name: item.file.name,
+                mediaType: item.sidecar.mediaType
+            )
         else { return whole }
         return min(whole, Self.memoryForLargeText)
     }

@@ -144,6 +144,7 @@ extension ContentLocation {
     ) throws(KelterError) -> DecodedContent {
         for usesDeclaredCharset in [false, true] {
             var writer = LargeTextWriter(
+                size: content.size,
                 name: name,
                 mediaType: mediaType,
                 usesDeclaredCharset: usesDeclaredCharset,
