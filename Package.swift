@@ -45,13 +45,14 @@ let package = Package(
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibCMark", pkgConfig: "libcmark-gfm", providers: [.apt(["libcmark-gfm-dev"])]),
+        .systemLibrary(name: "CLibUchardet", pkgConfig: "uchardet", providers: [.apt(["libuchardet-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
-        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CZlib"]),
+        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CLibUchardet", "CZlib"]),
         .target(name: "KelterChunking", dependencies: ["KelterModel"]),
         .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
         .target(

@@ -88,8 +88,9 @@ package struct DocumentParser: Sendable {
 
     /// Whether a file is read by code that is memory-safe and takes time and memory in proportion to its size.
     func isHarmless(_ bytes: [UInt8], name: String, mediaType: String?) -> Bool {
-        guard BinaryFormat.recognise(bytes) == nil, !bytes.starts(with: [0xFF, 0xFE]),
-            !bytes.starts(with: [0xFE, 0xFF])
+        // Other encodings are converted and detected by libraries that are not memory-safe.
+        guard BinaryFormat.recognise(bytes) == nil, bytes.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) == nil,
+            unmarkedWideEncoding(bytes) == nil
         else { return false }
         let declared = mediaType.map(DeclaredMediaType.init)
         switch try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared) {

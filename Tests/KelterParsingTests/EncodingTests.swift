@@ -1,3 +1,4 @@
+import Glibc
 import KelterModel
 import KelterParsing
 import Testing
@@ -46,8 +47,8 @@ struct EncodingTests {
     }
 
     @Test(
-        "Broken UTF-16 and UTF-32 are errors",
-        arguments: [[0xFF, 0xFE, 0x61], [0xFE, 0xFF, 0xD8, 0, 0, 0x61], [0xFF, 0xFE, 0, 0]]
+        "Broken UTF-16 is an error",
+        arguments: [[0xFF, 0xFE, 0x61], [0xFE, 0xFF, 0xD8, 0, 0, 0x61]]
     )
     func invalidUTF16(_ bytes: [UInt8]) {
         #expect(failure { _ = try parse(bytes, name: "a.txt") }?.code == .invalidEncoding)
@@ -110,11 +111,86 @@ struct EncodingTests {
         }
     }
 
+    @Test("UTF-16 and UTF-32 are read with and without a mark, in both orders", arguments: [2, 4], [true, false])
+    func wide(width: Int, isBigEndian: Bool) throws {
+        func encoded(_ text: String) -> [UInt8] {
+            let units = width == 2 ? text.utf16.map { UInt32($0) } : text.unicodeScalars.map(\.value)
+            return units.flatMap { unit in
+                let bytes = (0..<width).map { UInt8(truncatingIfNeeded: unit >> (8 * $0)) }
+                return isBigEndian ? bytes.reversed() : bytes
+            }
+        }
+        for mark in ["", "\u{FEFF}"] {
+            let document = try parse(encoded(mark + "Text ohne Kennung. " + Self.text), name: "a.txt")
+            #expect(outline(document) == ["paragraph: Text ohne Kennung. " + Self.text])
+            #expect(document.repairs == [.transcoded: 1])
+        }
+    }
+
+    @Test("What is no character in UTF-32 is replaced and counted")
+    func brokenUTF32() throws {
+        let document = try parse([0xFF, 0xFE, 0, 0, 0x61, 0, 0, 0, 0, 0xD8, 0, 0], name: "a.txt")
+        #expect(String(decoding: document.text, as: UTF8.self).hasPrefix("a\u{FFFD}"))
+        #expect(document.repairs[.invalidReplaced] ?? 0 > 0)
+    }
+
+    @Test(
+        "A charset that is not declared is detected, and that is counted",
+        arguments: [
+            ("WINDOWS-1252", "Die „Prüfung“ der größeren Anlage kostet 5 € – jährlich, sagt Frau Müller aus Köln."),
+            (
+                "ISO-8859-15",
+                "Die Prüfung der größeren Anlage kostet jährlich 500 € und wird von Müller in Köln geführt."
+            ),
+            ("SHIFT_JIS", "機械の点検は毎年行われ、記録に残されます。担当者は田中さんです。"),
+            ("GB18030", "机器的检查每年进行一次，并记录在案。负责人是王先生，地点在北京。"),
+            ("KOI8-R", "Проверка машины проводится ежегодно и записывается в журнал. Ответственный: Иванов."),
+        ]
+    )
+    func detected(charset: String, text: String) throws {
+        let bytes = try #require(encode(text, charset))
+        for name in ["a.txt", "a.html"] {
+            let document = try parse(bytes, name: name)
+            #expect(outline(document) == ["paragraph: " + text])
+            #expect(document.repairs == [.transcoded: 1, .charsetDetected: 1])
+        }
+    }
+
+    @Test("UTF-8 with a damaged place is not taken for something else")
+    func damaged() {
+        let bytes = Array("Größe und Höhe der Anlage, geprüft".utf8) + [0xFC] + Array(" am Morgen".utf8)
+        #expect(failure { _ = try parse(bytes, name: "a.txt") }?.code == .invalidEncoding)
+    }
+
+    @Test("Controls that nobody sees are removed and counted; the marks of scripts from the right stay")
+    func controls() throws {
+        let text = "a\u{80}b\u{9F}c\u{202E}d\u{2066}e\u{2069}f\u{200F}g\u{A0}h – i"
+        let document = try parse(Array(text.utf8), name: "a.txt")
+        #expect(outline(document) == ["paragraph: abcdef\u{200F}g\u{A0}h – i"])
+        #expect(document.repairs == [.controlsRemoved: 2, .bidiRemoved: 3])
+    }
+
+    private func encode(_ text: String, _ charset: String) -> [UInt8]? {
+        let converter = iconv_open(charset, "UTF-8")
+        guard converter != iconv_t(bitPattern: -1) else { return nil }
+        defer { iconv_close(converter) }
+        var input = Array(text.utf8).map { CChar(bitPattern: $0) }
+        var output = [CChar](repeating: 0, count: input.count * 2)
+        let count = input.withUnsafeMutableBufferPointer { input in
+            output.withUnsafeMutableBufferPointer { output in
+                var (source, sourceLeft) = (input.baseAddress, input.count)
+                var (target, targetLeft) = (output.baseAddress, output.count)
+                return iconv(converter, &source, &sourceLeft, &target, &targetLeft) == -1
+                    ? nil : output.count - targetLeft
+            }
+        }
+        return count.map { output[..<$0].map { UInt8(bitPattern: $0) } }
+    }
+
     @Test("Data that is no text is refused")
     func binary() {
         let noise = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
-        let utf16 = Array("Text ohne Kennung".utf16).flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }
-        for bytes in [noise, utf16, [0], [0, 0, 0, 0]] {
+        for bytes in [noise, [0], [0, 0, 0, 0]] {
             #expect(failure { _ = try parse(bytes, name: "a.txt") }?.code == .binaryContent)
         }
     }

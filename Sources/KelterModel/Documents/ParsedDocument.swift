@@ -115,6 +115,12 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case invalidReplaced = "invalid_replaced"
     /// The text was converted from another encoding than UTF-8.
     case transcoded
+    /// The encoding was not declared and was guessed.
+    case charsetDetected = "charset_detected"
+    /// Control characters from U+0080 to U+009F were removed.
+    case controlsRemoved = "controls_removed"
+    /// Characters that change the direction of text were removed.
+    case bidiRemoved = "bidi_removed"
     /// The file does not have the structure that its name promises and was read as plain text.
     case readAsPlainText = "read_as_plain_text"
     /// Lines that are repeated at the edges of pages were left out: running titles, page numbers.

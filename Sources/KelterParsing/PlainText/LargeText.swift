@@ -168,7 +168,7 @@ package struct LargeTextWriter {
     }
 
     private var repairs: [Repair: Int] {
-        var repairs: [Repair: Int] = cleaner.removed > 0 ? [.nulRemoved: cleaner.removed] : [:]
+        var repairs = cleaner.repairs
         switch mode {
         case .utf16: repairs[.transcoded] = 1
         case .charset(let conversion):
@@ -207,13 +207,14 @@ package struct LargeTextWriter {
             mode = .other
             return
         }
-        let mark = try ByteOrderMark(pending)
+        let mark = ByteOrderMark(pending)
         var sample = mark == .utf8 ? Array(pending.dropFirst(ByteOrderMark.utf8.length)) : pending
         if case .utf16(let isBigEndian)? = mark {
             var decoder = UTF16Decoder(isBigEndian: isBigEndian)
             sample.removeAll(keepingCapacity: true)
             try decoder.decode(Array(pending.dropFirst(2)), isLast: false, into: &sample)
         }
+        if case .utf32? = mark { sample.removeAll { $0 == 0 } }
         let format = try TextFormat.detect(sample, extension: fileExtension(of: name), declared: declared)
         guard format == .plainText || size > limits.maximumBytes && format.isPlainTextWhenLarge else {
             mode = .other
@@ -225,6 +226,9 @@ package struct LargeTextWriter {
             offset = mark.length
         }
         switch mark {
+        case .utf32(let isBigEndian)?:
+            let conversion = CharsetConverter(label: isBigEndian ? "utf-32be" : "utf-32le")?.conversion()
+            mode = conversion.map { .charset($0) } ?? .utf8
         case .utf16(let isBigEndian)?: mode = .utf16(UTF16Decoder(isBigEndian: isBigEndian))
         case .utf8?, nil: mode = usesDeclaredCharset ? declaredConversion.map { .charset($0) } ?? .utf8 : .utf8
         }
