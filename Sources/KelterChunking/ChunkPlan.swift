@@ -10,7 +10,8 @@ import KelterModel
 ///    else a sentence, a clause, a word. It never ends behind a heading while text follows.
 /// 4. A rest of less than ``Chunker/smallestChunk`` tokens joins the chunk before it if the hard limit allows.
 /// 5. A chunk repeats whole sentences from the end of the chunk before it, within the same section.
-/// 6. The embedded text is made and counted exactly; a chunk over the limit gives up its overlap, then its last pieces.
+/// 6. A chunk that begins in the middle of a table has the line before it that names the columns, if it is not too long.
+/// 7. The embedded text is made and counted exactly; a chunk over the limit gives up its overlap, then its last pieces.
 struct ChunkPlan {
     private let chunker: Chunker
     private let document: ParsedDocument
@@ -23,6 +24,8 @@ struct ChunkPlan {
     /// The first block that is not in ``pieces`` yet.
     private var nextBlock = 0
     private var drafts: [Draft] = []
+    /// The names of columns by the table's block; `nil` where they are too long to be repeated.
+    private var tableHeaders: [Int: String?] = [:]
 
     /// A chunk as pieces, with its exact text.
     private struct Draft {
@@ -31,6 +34,7 @@ struct ChunkPlan {
         /// The first piece that is not repeated.
         var start: Int
         var section: SectionPath
+        var tableHeader: String?
         var embeddedText: String
         var tokens: Int
     }
@@ -62,6 +66,7 @@ struct ChunkPlan {
                     body: body,
                     section: draft.section,
                     place: place(of: pieces[draft.pieces.lowerBound]),
+                    tableHeader: draft.tableHeader,
                     embeddedText: draft.embeddedText,
                     tokens: draft.tokens
                 )
@@ -146,7 +151,21 @@ extension ChunkPlan {
     private mutating func overhead(_ piece: Int) -> Int {
         let text = header.text(for: path(piece), isOpened: false)
         let headerTokens = text.isEmpty ? 0 : chunker.counter.count(String(text.dropLast())) + chunker.joinTokens
-        return chunker.counter.specialTokens + chunker.prefixTokens + headerTokens + chunker.joinTokens
+        let columns = tableHeader(before: piece).map { chunker.counter.count($0) + chunker.joinTokens } ?? 0
+        return chunker.counter.specialTokens + chunker.prefixTokens + headerTokens + columns + chunker.joinTokens
+    }
+
+    /// The names of the columns of the table that a piece stands in, when they do not belong to the piece itself.
+    private mutating func tableHeader(before piece: Int) -> String? {
+        let block = pieces[piece].block
+        guard let range = document.blocks[block].header, pieces[piece].range.lowerBound >= range.upperBound else {
+            return nil
+        }
+        if let known = tableHeaders[block] { return known }
+        let text = EmbeddedText.normalised(String(decoding: document.text[range], as: UTF8.self))
+        let header = chunker.counter.count(text) <= chunker.profile.targetTokens / 4 ? text : nil
+        tableHeaders[block] = .some(header)
+        return header
     }
 
     /// The sum of the counts of pieces, joined.
@@ -246,7 +265,7 @@ extension ChunkPlan {
     }
 }
 
-// Exact texts; rule 6.
+// Exact texts; rules 6 and 7.
 extension ChunkPlan {
     /// Appends a chunk of the pieces `first..<stop`, made shorter until it is within the hard limit.
     private mutating func appendDraft(first: Int, start: Int, stop: Int) throws(KelterError) {
@@ -279,14 +298,23 @@ extension ChunkPlan {
     private mutating func draft(_ range: Range<Int>, start: Int) -> Draft {
         let section = commonSection(range)
         let isOpened = isHeading(range.lowerBound) && path(range.lowerBound) == section
+        let tableHeader = tableHeader(before: range.lowerBound)
         var text = Array(header.text(for: section, isOpened: isOpened).utf8)
+        if let tableHeader { text += Array(tableHeader.utf8) + [0x20] }
         document.text.withUnsafeBufferPointer {
             EmbeddedText.appendCollapsed(UnsafeBufferPointer(rebasing: $0[byteRange(range)]), to: &text)
         }
         CanonicalComposition.normalise(&text)
         let embeddedText = chunker.profile.passagePrefix + String(decoding: text, as: UTF8.self)
         let tokens = chunker.counter.count(embeddedText) + chunker.counter.specialTokens
-        return Draft(pieces: range, start: start, section: section, embeddedText: embeddedText, tokens: tokens)
+        return Draft(
+            pieces: range,
+            start: start,
+            section: section,
+            tableHeader: tableHeader,
+            embeddedText: embeddedText,
+            tokens: tokens
+        )
     }
 
     /// The common beginning of the paths of all pieces.

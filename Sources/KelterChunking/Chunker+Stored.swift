@@ -19,15 +19,19 @@ extension Chunker {
     ///   - body: The chunk's stored text.
     ///   - section: Its heading path, outermost first.
     ///   - title: The document's title.
+    ///   - tableHeader: The names of the columns that were put before the text.
     /// - Returns: The candidates, which may exceed the profile's limit for a chunk that was cut for another profile.
-    package func inputs(forStored body: String, section: [String], title: String?) -> [Input] {
+    package func inputs(forStored body: String, section: [String], title: String?, tableHeader: String? = nil)
+        -> [Input]
+    {
         var header = ContextHeader(title: title, limit: headerLimit, counter: counter)
         let collapsed = EmbeddedText.normalised(body)
         let innermost = section.last.map { EmbeddedText.normalised($0) } ?? ""
         let begins = !innermost.isEmpty && collapsed.hasPrefix(innermost)
         var texts: [String] = []
         for isOpened in begins ? [true, false] : [false] {
-            var text = Array((header.text(for: SectionPath(section), isOpened: isOpened) + collapsed).utf8)
+            let columns = tableHeader.map { $0 + " " } ?? ""
+            var text = Array((header.text(for: SectionPath(section), isOpened: isOpened) + columns + collapsed).utf8)
             CanonicalComposition.normalise(&text)
             texts.append(profile.passagePrefix + String(decoding: text, as: UTF8.self))
         }

@@ -67,6 +67,7 @@ struct ChunkCommand: ExecutableCommand {
             ("section_path", .array(chunk.section.headings.map { .string($0) })),
         ]
         if let place = chunk.place { members.append((place.name, .int(place.number))) }
+        if let header = chunk.tableHeader { members.append(("table_header", .string(header))) }
         members += [("text", .string(chunk.body)), ("embedded_text", .string(chunk.embeddedText))]
         return .object(members)
     }

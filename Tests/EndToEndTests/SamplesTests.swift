@@ -41,14 +41,14 @@ import Testing
             let first = try await kelter("ingest", samples, "--json")
             #expect(first.exitCode == 0, "\(first.messages)")
             let report = try first.json
-            #expect(report["outcomes"]?["inserted"] == .int(16) && report["found"] == .int(16))
+            #expect(report["outcomes"]?["inserted"] == .int(24) && report["found"] == .int(24))
             #expect(report["balanced"] == .bool(true))
             #expect(report["embeddings"] == report["chunks"] && report["embeddings_empty"] == .int(0))
             // One file is in two collections and embedded once.
             #expect((report["embedding_inputs"]?.int ?? 0) < (report["chunks"]?.int ?? 0))
 
             let second = try await kelter("ingest", samples, "--json").json
-            #expect(second["outcomes"]?["unchanged"] == .int(16))
+            #expect(second["outcomes"]?["unchanged"] == .int(24))
             #expect(second["embedding_requests"] == .int(0) && second["embedding_inputs"] == .int(0))
 
             try await checkStorage(environment)
@@ -60,7 +60,7 @@ import Testing
             #expect(up["postgres"]?["version"]?.string?.hasPrefix("18.") == true)
             #expect(up["embeddings"]?["dimension"] == .int(384))
             let third = try await kelter("ingest", samples, "--json").json
-            #expect(third["outcomes"]?["unchanged"] == .int(16))
+            #expect(third["outcomes"]?["unchanged"] == .int(24))
         }
     }
 
@@ -78,7 +78,19 @@ import Testing
             guard let bytes = FileManager.default.contents(atPath: path), !bytes.isEmpty else { continue }
             expected.insert(try SHA256.hash([UInt8](bytes)).hex)
         }
-        #expect(hashes == expected && expected.count == 15)
+        #expect(hashes == expected && expected.count == 23)
+        // Where a chunk is found in its file, in the terms of the file.
+        let places = try await store.rows(
+            """
+            SELECT d.external_id, c.metadata->>'page', c.metadata->>'slide', c.metadata->>'row', c.metadata->>'section_path'
+            FROM rag.chunks c JOIN rag.documents d ON d.id = c.document_id
+            WHERE d.external_id IN ('pdf/garantie.pdf', 'office/visitor-safety.pptx', 'data/weinlese.csv')
+                AND c.ordinal = 0 ORDER BY 1
+            """
+        )
+        #expect(places.map { $0[3] } == ["1", nil, nil])
+        #expect(places.map { $0[2] } == [nil, "1", nil])
+        #expect(places.map { $0[1] } == [nil, nil, "1"])
         let tenant = try await store.rows("SELECT DISTINCT tenant_id FROM rag.documents")
         #expect(tenant == [[try Tenant("dev-tenant").rowID.description]])
         await store.close()
@@ -87,7 +99,7 @@ import Testing
     private func askQuestions(_ environment: [String: String]) async throws {
         let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/questions.json")
         let questions = try JSONDecoder().decode([Question].self, from: Data(contentsOf: file))
-        #expect(questions.count == 6)
+        #expect(questions.count == 11)
         for question in questions {
             let result = try await KelterProcess.run(["query", question.question, "--json"], environment: environment)
             #expect(result.exitCode == 0, "\(result.messages)")

@@ -33,6 +33,40 @@ struct ChunkerTests {
         #expect(chunk.section == .root)
     }
 
+    @Test("every chunk of a table is embedded with the names of its columns and knows its first row")
+    func tables() throws {
+        var builder = DocumentBuilder()
+        builder.heading("Preise")
+        builder.table(["Teil | Preis"] + (1...60).map { "Bolzen \($0) | \($0) Euro" }, fromRow: 4)
+        let chunks = try chunks(builder.document, title: "Liste")
+        #expect(chunks.count > 3)
+        #expect(chunks[0].tableHeader == nil)
+        #expect(chunks[0].embeddedText.hasPrefix("passage: Liste: Preise Teil | Preis Bolzen 1 | 1 Euro"))
+        let chunker = try Chunker(profile: small, tokenCounter: WordCounter())
+        for chunk in chunks.dropFirst() {
+            #expect(chunk.tableHeader == "Teil | Preis")
+            #expect(chunk.body.hasPrefix("Bolzen") && chunk.tokens <= small.targetTokens)
+            let number = try #require(Int(chunk.body.split(separator: " ")[1]))
+            #expect(chunk.place == .row(4 + number))
+            #expect(chunk.embeddedText.hasPrefix("passage: Liste > Preise: Teil | Preis Bolzen \(number) |"))
+            // What is stored of the chunk is enough to make the same text again.
+            let again = chunker.inputs(
+                forStored: chunk.body,
+                section: chunk.section.headings,
+                title: "Liste",
+                tableHeader: chunk.tableHeader
+            )
+            #expect(again.map(\.text).contains(chunk.embeddedText))
+        }
+    }
+
+    @Test("names of columns that would take a quarter of the chunk are not repeated")
+    func wideTables() throws {
+        var builder = DocumentBuilder()
+        builder.table([sentence(30)] + (1...60).map { "Bolzen \($0) | \($0) Euro" }, fromRow: 1)
+        for chunk in try chunks(builder.document) { #expect(chunk.tableHeader == nil) }
+    }
+
     @Test("the document's own title is used when there is no other")
     func ownTitle() throws {
         var builder = DocumentBuilder()

@@ -146,6 +146,14 @@ struct DocumentBuilder {
         blocks.append(Block(kind, range: start..<text.count, section: section, place: page.map { .page($0) }))
     }
 
+    /// A table whose first line names its columns, as rows from a number on.
+    mutating func table(_ lines: [String], fromRow row: Int) {
+        add(.table, lines.joined(separator: "\n"))
+        let start = blocks[blocks.count - 1].range.lowerBound
+        blocks[blocks.count - 1].header = start..<start + lines[0].utf8.count
+        blocks[blocks.count - 1].place = .row(row)
+    }
+
     /// Opens a section below the section whose path is `parents`.
     mutating func heading(_ content: String, under parents: [String] = []) {
         sections.append(SectionPath(parents + [content]))

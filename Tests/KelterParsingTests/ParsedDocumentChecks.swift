@@ -37,6 +37,13 @@ func violations(of document: ParsedDocument) -> [String] {
         } else if block.kind == .listItem ? block.level < 1 : block.level != 0 {
             found.append("\(block.kind) has level \(block.level)")
         }
+        if let header = block.header {
+            let isLine =
+                range.contains(header.upperBound) && text[header.upperBound] == 0x0A && !text[header].contains(0x0A)
+            if block.kind != .table || header.lowerBound != range.lowerBound || !isLine {
+                found.append("header \(header)")
+            }
+        }
         for index in range { isCovered[index] = true }
     }
     var position = 0

@@ -10,6 +10,8 @@ package struct Chunk: Equatable, Sendable {
     package var section: SectionPath
     /// Where the chunk begins, in formats with pages, slides or rows.
     package var place: Place?
+    /// The line that names the columns of the table the chunk begins in the middle of; embedded before ``body``.
+    package var tableHeader: String?
     /// The exact text sent to the model: prefix, context header and body, NFC, white space collapsed.
     package var embeddedText: String
     /// Tokens of ``embeddedText`` by the profile's tokenizer, special tokens included.
@@ -21,6 +23,7 @@ package struct Chunk: Equatable, Sendable {
         body: String,
         section: SectionPath,
         place: Place? = nil,
+        tableHeader: String? = nil,
         embeddedText: String,
         tokens: Int
     ) {
@@ -29,6 +32,7 @@ package struct Chunk: Equatable, Sendable {
         self.body = body
         self.section = section
         self.place = place
+        self.tableHeader = tableHeader
         self.embeddedText = embeddedText
         self.tokens = tokens
     }

@@ -78,7 +78,10 @@ struct MarkdownBlockReader {
 
     private mutating func enterExtension(_ node: OpaquePointer) {
         switch kind(node) {
-        case .table: style = .table
+        case .table:
+            style = .table
+            // The syntax has no table without one.
+            blocks.hasHeader = true
         case .row: blocks.beginRow()
         case .cell:
             skipped = nil

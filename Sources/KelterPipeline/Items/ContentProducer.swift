@@ -157,7 +157,12 @@ struct ContentProducer: Sendable {
                     text: chunk.body,
                     tokens: chunk.tokens,
                     inputHash: hashes[index],
-                    metadata: fields.metadata(section: chunk.section.headings, range: chunk.range, place: chunk.place),
+                    metadata: fields.metadata(
+                        section: chunk.section.headings,
+                        range: chunk.range,
+                        place: chunk.place,
+                        tableHeader: chunk.tableHeader
+                    ),
                     vector: vectors[index]
                 )
             }
@@ -264,13 +269,20 @@ struct ChunkFields: Sendable {
     }
 
     /// The metadata of a chunk.
-    func metadata(section: [String], range: Range<Int>, place: Place?) -> JSONValue {
+    func metadata(
+        section: [String],
+        range: Range<Int>,
+        place: Place? = nil,
+        tableHeader: String? = nil
+    ) -> JSONValue {
         let location: [(name: String, value: JSONValue)] = [
             ("section_path", .array(section.map { .string($0) })),
             ("title", .optional(title)),
             ("byte_start", .int(range.lowerBound)),
             ("byte_end", .int(range.upperBound)),
         ]
-        return .object(location + common + (place.map { [($0.name, .int($0.number))] } ?? []))
+        var own = place.map { [($0.name, JSONValue.int($0.number))] } ?? []
+        if let tableHeader { own.append(("table_header", .string(tableHeader))) }
+        return .object(location + common + own)
     }
 }

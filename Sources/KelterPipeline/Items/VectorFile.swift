@@ -84,7 +84,7 @@ final class VectorFile: Sendable {
                     text: String(decoding: try text.bytes(head.range), as: UTF8.self),
                     tokens: head.tokens,
                     inputHash: head.key.inputHash,
-                    metadata: fields.metadata(section: [], range: head.range, place: nil),
+                    metadata: fields.metadata(section: [], range: head.range),
                     vector: self.vector(bytes, at: offset + Self.headBytes, count: head.key.dimension)
                 )
             }

@@ -244,7 +244,8 @@ package struct Reembedding: Sendable {
         let candidates = chunker.inputs(
             forStored: chunk.text,
             section: chunk.section,
-            title: chunk.title ?? document.title
+            title: chunk.title ?? document.title,
+            tableHeader: chunk.tableHeader
         )
         let hashes = try candidates.map { (candidate) throws(KelterError) in try SHA256.hash(candidate.text) }
         let index = hashes.firstIndex { $0 == chunk.inputHash } ?? 0

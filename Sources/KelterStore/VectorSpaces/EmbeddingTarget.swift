@@ -27,6 +27,8 @@ package struct StoredDocument: Sendable {
         package let title: String?
         /// SHA-256 of the text that was embedded; `nil` for chunks of the older system.
         package let inputHash: ContentHash?
+        /// The names of columns that were embedded before the text.
+        package let tableHeader: String?
     }
 }
 

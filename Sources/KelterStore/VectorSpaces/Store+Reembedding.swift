@@ -199,7 +199,8 @@ extension Connection {
     ) throws(DatabaseFailure) {
         let rows = try query(
             """
-            SELECT document_id, id, text, metadata -> 'section_path', metadata ->> 'title', input_hash
+            SELECT document_id, id, text, metadata -> 'section_path', metadata ->> 'title', input_hash,
+                metadata ->> 'table_header'
             FROM \(schema).chunks WHERE tenant_id = $1 AND document_id = ANY ($2) ORDER BY document_id, ordinal
             """,
             [.uuid(tenant.rowID), .uuids(documents.map(\.id))]
@@ -213,7 +214,8 @@ extension Connection {
                     text: rows.text(row, 2) ?? "",
                     section: rows.json(row, 3)?.array?.compactMap(\.string) ?? [],
                     title: rows.text(row, 4),
-                    inputHash: rows.hash(row, 5)
+                    inputHash: rows.hash(row, 5),
+                    tableHeader: rows.text(row, 6)
                 )
             )
         }
