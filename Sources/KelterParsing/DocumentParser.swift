@@ -43,7 +43,7 @@ package struct DocumentParser: Sendable {
     ///   `parserLimit` or `parserFailed`; its subject is `name`.
     package func parse(_ bytes: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) -> ParseResult {
         do throws(KelterError) {
-            return try parse(bytes, extension: fileExtension(of: name), declared: mediaType.map(DeclaredMediaType.init))
+            return try parse(bytes, name: name, declared: mediaType.map(DeclaredMediaType.init))
         } catch {
             throw error.about(name)
         }
@@ -61,7 +61,7 @@ package struct DocumentParser: Sendable {
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
             if let format = BinaryFormat.recognise(beginning) {
-                if format.isPDF { return }
+                if format.isPDF || format.isGZIP { return }
                 guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
                     throw unsupported(format.mediaType)
                 }
@@ -130,14 +130,19 @@ package struct DocumentParser: Sendable {
 
     private func parse(
         _ bytes: [UInt8],
-        extension: String,
-        declared: DeclaredMediaType?
+        name: String,
+        declared: DeclaredMediaType?,
+        isUnpacked: Bool = false
     ) throws(KelterError) -> ParseResult {
+        let `extension` = fileExtension(of: name)
         guard bytes.count <= limits.maximumBytes else { throw tooLarge(bytes.count, limits.maximumBytes) }
         if let format = BinaryFormat.recognise(bytes) {
             if format.isPDF {
                 let document = try parsePDF(bytes, library: pdfium, limits: limits)
                 return ParseResult(document: document, mediaType: format.mediaType)
+            }
+            if format.isGZIP, !isUnpacked {
+                return try parse(try unzipped(bytes), name: name.withoutGZIPSuffix, declared: nil, isUnpacked: true)
             }
             guard format.isZIP else { throw unsupported(format.mediaType) }
             return try parsePackage(bytes)
@@ -172,6 +177,26 @@ package struct DocumentParser: Sendable {
 }
 
 extension DocumentParser {
+    /// The content of a gzip file.
+    private func unzipped(_ bytes: [UInt8]) throws(KelterError) -> [UInt8] {
+        var content: [UInt8] = []
+        let (maximum, ratio) = (limits.maximumBytes, ArchiveLimits())
+        let file = ArchiveFile(bytes: bytes)
+        let inflater = try Inflater(.gzip)
+        try inflater.inflate(bytes, file: file) { (piece) throws(KelterError) in
+            content.append(contentsOf: piece)
+            guard content.count <= maximum, ratio.admits(content.count, packedInto: bytes.count) else {
+                throw KelterError(
+                    .archiveLimit,
+                    "It unpacks to more than \(maximum) bytes, or to more than \(ratio.ratio) times its size.",
+                    fix: "Unpack it by hand and ingest what belongs to it."
+                )
+            }
+        }
+        guard inflater.isAtEnd else { throw file.invalid("The gzip file is cut off.") }
+        return content
+    }
+
     private func parsePackage(_ bytes: [UInt8]) throws(KelterError) -> ParseResult {
         let format = try PackageFormat.detect(bytes)
         let document =
@@ -184,6 +209,11 @@ extension DocumentParser {
             }
         return ParseResult(document: document, mediaType: format.rawValue)
     }
+}
+
+extension String {
+    /// The name of what a gzip file holds.
+    fileprivate var withoutGZIPSuffix: String { fileExtension(of: self) == "gz" ? String(dropLast(3)) : self }
 }
 
 /// The lower-case extension of a file name without its dot; empty when there is none.

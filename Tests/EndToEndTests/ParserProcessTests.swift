@@ -156,6 +156,48 @@ struct ParserProcessTests {
         #expect(launcher.started.withLock { $0.count } == 2)
     }
 
+    @Test("what was made to take a parser down ends with a result or a code", arguments: Bomb.allCases)
+    func bombs(bomb: Bomb) throws {
+        let parser = Launcher().parser()
+        do throws(KelterError) {
+            _ = try parser.parse(bomb.bytes, name: bomb.name)
+        } catch {
+            let codes: [ErrorCode] = [.parserLimit, .parserTimeout, .parserFailed, .archiveLimit]
+            #expect(codes.contains(error.code), "\(bomb): \(error)")
+        }
+        _ = try parser.parse(page, name: "a.html")
+    }
+
+    enum Bomb: CaseIterable {
+        case attributes, entities, nestedElements, nestedTags, namespaces, nestedLists, references
+
+        var name: String {
+            switch self {
+            case .attributes, .entities, .nestedElements, .namespaces: "a.xml"
+            case .nestedTags: "a.html"
+            case .nestedLists, .references: "a.md"
+            }
+        }
+
+        var bytes: [UInt8] {
+            let text =
+                switch self {
+                case .attributes:
+                    "<?xml version='1.0'?><a \((0..<100_000).map { "a\($0)=''" }.joined(separator: " "))/>"
+                case .namespaces:
+                    "<?xml version='1.0'?><a \((0..<50_000).map { "xmlns:a\($0)='u\($0)'" }.joined(separator: " "))/>"
+                case .entities:
+                    "<!DOCTYPE a [<!ENTITY b \"\(String(repeating: "b", count: 100_000))\">]><a>"
+                        + String(repeating: "&b;", count: 50_000) + "</a>"
+                case .nestedElements: "<?xml version='1.0'?>" + String(repeating: "<a>", count: 1_000_000)
+                case .nestedTags: String(repeating: "<div><b>", count: 500_000)
+                case .nestedLists: String(repeating: "- ", count: 500_000)
+                case .references: String(repeating: "[a](", count: 200_000) + String(repeating: "*_", count: 200_000)
+                }
+            return Array(text.utf8)
+        }
+    }
+
     @Test("a process that was ended while it waited is replaced without a word")
     func killedWhileIdle() throws {
         let launcher = Launcher()

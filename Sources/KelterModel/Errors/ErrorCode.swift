@@ -73,6 +73,7 @@ extension ErrorCode {
     package static let invalidEncoding = Self("PARSER_INVALID_ENCODING")
     package static let parserLimit = Self("PARSER_LIMIT")
     package static let parserFailed = Self("PARSER_FAILED")
+    package static let documentEncrypted = Self("PARSER_ENCRYPTED")
     package static let needsOCR = Self("needs_ocr")
     package static let parserCrash = Self("PARSER_CRASH")
     package static let parserTimeout = Self("PARSER_TIMEOUT")

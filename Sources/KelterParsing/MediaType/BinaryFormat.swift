@@ -35,6 +35,8 @@ struct BinaryFormat: Sendable {
 
     var isPDF: Bool { mediaType == "application/pdf" }
 
+    var isGZIP: Bool { mediaType == "application/gzip" }
+
     /// Whether it is a ZIP archive, which may be a document.
     var isZIP: Bool { mediaType == "application/zip" }
 

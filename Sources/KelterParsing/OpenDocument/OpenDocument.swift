@@ -11,7 +11,7 @@ func parseOpenDocument(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
     let encryption = EncryptionFinder()
     try package.parse(ifPresent: "META-INF/manifest.xml", encryption)
     guard !encryption.isEncrypted else {
-        throw KelterError(.archiveEncrypted, "The document is encrypted.", fix: "Save it without a password.")
+        throw KelterError(.documentEncrypted, "The document is encrypted.", fix: "Save it without a password.")
     }
     let properties = OpenDocumentProperties()
     try package.parse(ifPresent: "meta.xml", properties)

@@ -17,14 +17,14 @@ final class PDFDocument {
     /// PDFium reads from it as long as the document is open.
     private let bytes: UnsafeMutableRawBufferPointer
 
-    /// - Throws: ``KelterError`` with ``ErrorCode/archiveEncrypted`` for one with a password, or `parserFailed`.
+    /// - Throws: ``KelterError`` with ``ErrorCode/documentEncrypted`` for one with a password, or `parserFailed`.
     init(_ content: [UInt8], _ library: PDFium) throws(KelterError) {
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, content.count), alignment: 16)
         content.withUnsafeBytes { bytes.copyMemory(from: $0) }
         guard let handle = library.loadDocument(bytes.baseAddress, content.count, nil) else {
             bytes.deallocate()
             if library.lastError() == PDFium.passwordError {
-                throw KelterError(.archiveEncrypted, "The PDF has a password.", fix: "Save it without one.")
+                throw KelterError(.documentEncrypted, "The PDF has a password.", fix: "Save it without one.")
             }
             throw KelterError(.parserFailed, "The PDF is damaged.", fix: "Print or export it to a new PDF.")
         }

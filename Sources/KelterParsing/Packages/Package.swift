@@ -25,7 +25,7 @@ final class Package {
                 if members[name] == nil { members[name] = member }
             case .failed(_, let error) where error.code == .archiveEncrypted:
                 throw KelterError(
-                    .archiveEncrypted,
+                    .documentEncrypted,
                     "The document is encrypted.",
                     fix: "Save it without a password."
                 )

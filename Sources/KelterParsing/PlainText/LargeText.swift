@@ -203,7 +203,7 @@ package struct LargeTextWriter {
     /// Tells format and encoding by the beginning, which is ``pending``.
     private mutating func decide() throws(KelterError) {
         if let format = BinaryFormat.recognise(pending) {
-            guard format.isPDF || format.isZIP else { throw unsupported(format.mediaType) }
+            guard format.isPDF || format.isZIP || format.isGZIP else { throw unsupported(format.mediaType) }
             mode = .other
             return
         }

@@ -72,7 +72,7 @@ struct OpenDocumentTests {
             type: "text",
             manifest: "<file-entry><encryption-data/></file-entry>"
         )
-        #expect(failure { _ = try DocumentParser().parse(bytes, name: "a.odt") }?.code == .archiveEncrypted)
+        #expect(failure { _ = try DocumentParser().parse(bytes, name: "a.odt") }?.code == .documentEncrypted)
     }
 
     @Test("a book is its chapters in reading order")
