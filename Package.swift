@@ -52,7 +52,10 @@ let package = Package(
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
-        .target(name: "KelterParsing", dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CLibUchardet", "CZlib"]),
+        .target(
+            name: "KelterParsing",
+            dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CLibUchardet", "CZlib"]
+        ),
         .target(name: "KelterChunking", dependencies: ["KelterModel"]),
         .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
         .target(
@@ -99,7 +102,10 @@ let package = Package(
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),
         .testTarget(name: "KelterHashingTests", dependencies: ["KelterHashing", "KelterModel"]),
         .testTarget(name: "KelterSettingsTests", dependencies: ["KelterSettings", "KelterModel"]),
-        .testTarget(name: "KelterParsingTests", dependencies: ["KelterParsing", "KelterLocal", "KelterModel", "CZlib"]),
+        .testTarget(
+            name: "KelterParsingTests",
+            dependencies: ["KelterParsing", "KelterLocal", "KelterModel", "CZlib"]
+        ),
         .testTarget(name: "KelterChunkingTests", dependencies: ["KelterChunking", "KelterModel"]),
         .testTarget(
             name: "KelterEmbeddingTests",

@@ -10,6 +10,7 @@ import KelterModel
 ///   - bytes: The file.
 ///   - library: The path of PDFium's library.
 ///   - limits: Bounds.
+/// - Returns: The document.
 /// - Throws: ``KelterError`` with `partMissing`, `documentEncrypted`, `needsOCR` for a file of images, `parserLimit` or
 ///   `parserFailed`.
 func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(KelterError) -> ParsedDocument {

@@ -1,7 +1,8 @@
 import KelterModel
 
-/// Parses XML of any vocabulary into its text: an element that stands in running text goes on in its line, every other one
-/// is a block of its own. Titles of the usual vocabularies (DocBook, JATS, TEI, DITA) open sections.
+/// Parses XML of any vocabulary into its text.
+///
+/// An element that stands in running text goes on in its line, every other one is a block of its own. Titles of the usual vocabularies (DocBook, JATS, TEI, DITA) open sections.
 ///
 /// A document type is allowed; what it declares is not read. A reference to an entity that only it could tell stays as it
 /// is written.
