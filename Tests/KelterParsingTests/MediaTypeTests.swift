@@ -79,6 +79,8 @@ struct MediaTypeTests {
         let result = try DocumentParser().parse(packed, name: "dir/a.CSV.gz")
         #expect(result.mediaType == "text/csv")
         #expect(outline(result.document) == ["table: a | b\n1 | 2"])
+        let declared = try DocumentParser().parse(packed, name: "a.gz", mediaType: "text/csv")
+        #expect(declared.mediaType == "text/csv")
         let twice = ArchiveSamples.deflated(packed, asGzip: true)
         #expect(failure { _ = try DocumentParser().parse(twice, name: "a.gz.gz") }?.code == .unsupportedMediaType)
         let bomb = ArchiveSamples.deflated([UInt8](repeating: 0x61, count: 20_000_000), asGzip: true)

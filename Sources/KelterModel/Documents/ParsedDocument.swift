@@ -12,7 +12,7 @@ package struct ParsedDocument: Equatable, Sendable {
     package var sections: [SectionPath]
     /// The document's own title, from its markup; a sidecar's title is stronger.
     package var title: String?
-    /// The document's own language, a BCP 47 tag from its markup; a sidecar's language is stronger.
+    /// The document's own language, a BCP 47 tag: from its markup, else detected; a sidecar's language is stronger.
     package var language: String?
     /// What was repaired on the way, counted: nothing is changed silently.
     package var repairs: [Repair: Int]

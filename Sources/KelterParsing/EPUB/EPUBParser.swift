@@ -41,22 +41,15 @@ private final class EPUBContainer: XMLHandler {
 }
 
 /// The package document: title, language, and the chapters in their order.
-private final class EPUBPackage: XMLHandler {
-    private(set) var title: String?
-    private(set) var language: String?
+private final class EPUBPackage: DublinCoreReader {
     private var references: [String: String] = [:]
     private var order: [String] = []
-    private var text: [UInt8]?
 
     /// The references of the chapters.
     var chapters: [String] { order.compactMap { references[$0] } }
 
-    /// EPUB 2 allows one; nothing of it is needed.
-    override func documentType() {}
-
     override func start(_ name: XMLName, _ attributes: XMLAttributes) {
         switch name {
-        case "title", "language": text = []
         case "item":
             let types = ["application/xhtml+xml", "text/html", "application/x-dtbook+xml"]
             guard let id = attributes["id"], let reference = attributes["href"],
@@ -65,23 +58,7 @@ private final class EPUBPackage: XMLHandler {
             references[id] = reference
         case "itemref":
             if let id = attributes["idref"], attributes["linear"] != "no" { order.append(id) }
-        default: break
-        }
-    }
-
-    override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        self.text?.append(contentsOf: text)
-    }
-
-    override func end(_ name: XMLName) {
-        guard let text else { return }
-        self.text = nil
-        let value = collapsedText(text)
-        guard !value.isEmpty else { return }
-        switch name {
-        case "title": title = title ?? value
-        case "language": language = language ?? value
-        default: break
+        default: super.start(name, attributes)
         }
     }
 }

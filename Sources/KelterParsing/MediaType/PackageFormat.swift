@@ -41,13 +41,16 @@ enum PackageFormat: String, Sendable {
 
     /// Whether an archive may be such a document, by its beginning and the file's extension.
     static func isLikely(_ bytes: [UInt8], extension: String) -> Bool {
-        if extensions.contains(`extension`) || Self(mimetypeIn: bytes.prefix(beginning)) != nil { return true }
+        if isNamed(`extension`) || Self(mimetypeIn: bytes.prefix(beginning)) != nil { return true }
         return bytes.withUnsafeBufferPointer { bytes in
             let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(beginning))
             return [Array("[Content_Types].xml".utf8), Array("word/".utf8), Array("xl/".utf8), Array("ppt/".utf8)]
                 .contains { firstIndex(of: $0, in: bytes) != nil }
         }
     }
+
+    /// Whether files with this extension are such documents.
+    static func isNamed(_ extension: String) -> Bool { extensions.contains(`extension`) }
 
     /// Where the first local headers lie.
     private static let beginning = 4096

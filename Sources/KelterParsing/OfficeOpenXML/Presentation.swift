@@ -13,7 +13,7 @@ func parsePresentation(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
     let relationships = try Relationships(of: main, in: package)
     let slides = SlideList()
     try package.parse(main, slides)
-    let properties = try CoreProperties(of: package, roots)
+    let properties = try coreProperties(of: package, roots)
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count / 4)
     for (index, id) in slides.relationships.enumerated() {
         guard let slide = relationships.targets[id], slide.type == "slide" else { continue }
@@ -61,7 +61,6 @@ private final class SlideReader: XMLHandler {
 
     private let blocks: DocumentBuilder
     private let part: Part
-    private var skipped = 0
     private var inText = false
     private var inTable = false
     /// The kind of the placeholder that the open shape is; empty for a plain placeholder, `nil` for none.
@@ -86,10 +85,6 @@ private final class SlideReader: XMLHandler {
 
     override func start(_ name: XMLName, _ attributes: XMLAttributes) {
         if let failure = blocks.failure { fail(failure) }
-        guard skipped == 0 else {
-            skipped += 1
-            return
-        }
         switch name {
         case "sp", "graphicFrame": placeholder = nil
         case "ph": placeholder = attributes["type"] ?? ""
@@ -106,16 +101,12 @@ private final class SlideReader: XMLHandler {
         case "tblPr" where inTable: blocks.hasHeader = attributes["firstRow"] == "1"
         case "tr" where inTable: blocks.beginRow()
         case "tc" where inTable: blocks.beginCell()
-        case "Fallback": skipped = 1
+        case "Fallback": skip()
         default: break
         }
     }
 
     override func end(_ name: XMLName) {
-        guard skipped == 0 else {
-            skipped -= 1
-            return
-        }
         switch name {
         case "t": inText = false
         case "p": if !inTable, part != .title { blocks.endBlock() }
@@ -131,7 +122,7 @@ private final class SlideReader: XMLHandler {
     }
 
     override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        if inText, skipped == 0 { blocks.append(text, style) }
+        if inText { blocks.append(text, style) }
     }
 
     /// Paragraphs of a slide's body are the points of a list.

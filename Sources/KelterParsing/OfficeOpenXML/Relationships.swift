@@ -42,39 +42,12 @@ final class Relationships: XMLHandler {
 }
 
 /// Title and language of an Office Open XML document: its core properties, ECMA-376 part 2, section 11.
-final class CoreProperties: XMLHandler {
-    private(set) var title: String?
-    private(set) var language: String?
-    private var text: [UInt8]?
-
-    /// - Throws: ``KelterError`` of the package or the XML.
-    init(of package: Package, _ relationships: Relationships) throws(KelterError) {
-        super.init()
-        if let part = relationships.parts("core-properties").first { try package.parse(ifPresent: part, self) }
-    }
-
-    override func start(_ name: XMLName, _ attributes: XMLAttributes) {
-        switch name {
-        case "title", "language": text = []
-        default: break
-        }
-    }
-
-    override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        self.text?.append(contentsOf: text)
-    }
-
-    override func end(_ name: XMLName) {
-        guard let text else { return }
-        self.text = nil
-        let value = collapsedText(text)
-        guard !value.isEmpty else { return }
-        switch name {
-        case "title": title = value
-        case "language": language = value
-        default: break
-        }
-    }
+///
+/// - Throws: ``KelterError`` of the package or the XML.
+func coreProperties(of package: Package, _ relationships: Relationships) throws(KelterError) -> DublinCoreReader {
+    let properties = DublinCoreReader()
+    for part in relationships.parts("core-properties").prefix(1) { try package.parse(ifPresent: part, properties) }
+    return properties
 }
 
 /// The main part of an Office Open XML document.

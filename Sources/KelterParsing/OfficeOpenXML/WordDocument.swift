@@ -16,7 +16,7 @@ func parseWordDocument(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
     let (footnotes, endnotes) = (WordNotes(), WordNotes())
     for part in relationships.parts("footnotes") { try package.parse(ifPresent: part, footnotes) }
     for part in relationships.parts("endnotes") { try package.parse(ifPresent: part, endnotes) }
-    let properties = try CoreProperties(of: package, roots)
+    let properties = try coreProperties(of: package, roots)
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count)
     try package.parse(main, WordReader(builder, styles, footnotes: footnotes, endnotes: endnotes))
     return try builder.finish(title: properties.title, language: properties.language ?? styles.language)
@@ -28,8 +28,6 @@ private final class WordReader: XMLHandler {
     private let styles: WordStyles
     private let footnotes: WordNotes
     private let endnotes: WordNotes
-    /// How deep inside an element that is left out.
-    private var skipped = 0
     private var inText = false
     private var inProperties = false
     private var tableDepth = 0
@@ -52,10 +50,6 @@ private final class WordReader: XMLHandler {
 
     override func start(_ name: XMLName, _ attributes: XMLAttributes) {
         if let failure = blocks.failure { fail(failure) }
-        guard skipped == 0 else {
-            skipped += 1
-            return
-        }
         switch name {
         case "t": inText = true
         case "p":
@@ -85,16 +79,12 @@ private final class WordReader: XMLHandler {
         case "footnoteReference": notes += footnotes.paragraphs(attributes["id"])
         case "endnoteReference": notes += endnotes.paragraphs(attributes["id"])
         // Alternatives to what was read already, former properties, text that was moved away, pronunciation.
-        case "Fallback", "pPrChange", "rPrChange", "tblPrChange", "moveFrom", "del", "rt": skipped = 1
+        case "Fallback", "pPrChange", "rPrChange", "tblPrChange", "moveFrom", "del", "rt": skip()
         default: break
         }
     }
 
     override func end(_ name: XMLName) {
-        guard skipped == 0 else {
-            skipped -= 1
-            return
-        }
         switch name {
         case "t": inText = false
         case "pPr": inProperties = false
@@ -110,7 +100,7 @@ private final class WordReader: XMLHandler {
     }
 
     override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        if inText, skipped == 0 { blocks.append(text, style) }
+        if inText { blocks.append(text, style) }
     }
 
     private func append(_ text: StaticString) {

@@ -17,7 +17,7 @@ func parseWorkbook(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) 
     for part in relationships.parts("sharedStrings") { try package.parse(ifPresent: part, strings) }
     let formats = CellFormats()
     for part in relationships.parts("styles") { try package.parse(ifPresent: part, formats) }
-    let properties = try CoreProperties(of: package, roots)
+    let properties = try coreProperties(of: package, roots)
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count)
     for sheet in workbook.sheets {
         guard let target = relationships.targets[sheet.relationship], target.type == "worksheet" else { continue }
@@ -106,19 +106,13 @@ private final class SheetReader: XMLHandler {
         case number, sharedText, text, boolean
     }
 
-    /// More empty cells in a row than this are not written.
-    private static let widestGap = 256
-
     private let blocks: DocumentBuilder
+    private var sheet: SheetWriter
     private let strings: SharedStrings
     private let formats: CellFormats
     private let is1904: Bool
     private var row = 0
-    /// The last row that has text.
-    private var lastRow = -1
     private var column = 0
-    /// The column of the last cell of this row that has text.
-    private var lastColumn = -1
     private var kind = CellKind.number
     private var format = 0
     private var isWanted = false
@@ -128,6 +122,7 @@ private final class SheetReader: XMLHandler {
 
     init(_ blocks: DocumentBuilder, _ strings: SharedStrings, _ formats: CellFormats, is1904: Bool) {
         self.blocks = blocks
+        sheet = SheetWriter(blocks)
         self.strings = strings
         self.formats = formats
         self.is1904 = is1904
@@ -139,7 +134,6 @@ private final class SheetReader: XMLHandler {
             if let failure = blocks.failure { fail(failure) }
             row = attributes.number("r") ?? row + 1
             column = -1
-            lastColumn = -1
             texts = (true, 0)
         case "c":
             column = attributes.bytes("r").flatMap(Self.column) ?? column + 1
@@ -167,13 +161,10 @@ private final class SheetReader: XMLHandler {
         case "v", "t": isWanted = false
         case "c": endCell()
         case "row":
-            if lastRow == row, blocks.open != nil, isFirstRow { blocks.hasHeader = texts.isOnly && texts.count > 1 }
+            if sheet.isFirst(row) { blocks.hasHeader = texts.isOnly && texts.count > 1 }
         default: break
         }
     }
-
-    /// Whether the open table has one row.
-    private var isFirstRow: Bool { blocks.place == .row(row) }
 
     private func endCell() {
         guard !value.isEmpty else { return }
@@ -199,17 +190,7 @@ private final class SheetReader: XMLHandler {
 
     private func write(_ text: UnsafeBufferPointer<UInt8>, isText: Bool) {
         guard text.contains(where: { !WhiteSpace.isASCII($0) }) else { return }
-        if lastRow != row {
-            if row != lastRow + 1 || lastRow < 0 {
-                blocks.endBlock()
-                blocks.place = .row(row)
-            }
-            blocks.beginRow()
-            lastRow = row
-        }
-        // One for each cell from the last one that was written to this one.
-        for _ in 0..<max(1, min(column - lastColumn, Self.widestGap)) { blocks.beginCell() }
-        lastColumn = column
+        sheet.beginCell(row: row, column: column)
         blocks.append(text, .table)
         blocks.pendingSpace = false
         texts.isOnly = texts.isOnly && isText

@@ -13,44 +13,12 @@ func parseOpenDocument(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
     guard !encryption.isEncrypted else {
         throw KelterError(.documentEncrypted, "The document is encrypted.", fix: "Save it without a password.")
     }
-    let properties = OpenDocumentProperties()
+    let properties = DublinCoreReader()
     try package.parse(ifPresent: "meta.xml", properties)
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count)
     try package.parse("content.xml", OpenDocumentReader(builder))
     builder.place = nil
     return try builder.finish(title: properties.title, language: properties.language)
-}
-
-/// Title and language of a document.
-private final class OpenDocumentProperties: XMLHandler {
-    private(set) var title: String?
-    private(set) var language: String?
-    private var text: [UInt8]?
-
-    override func documentType() {}
-
-    override func start(_ name: XMLName, _ attributes: XMLAttributes) {
-        switch name {
-        case "title", "language": text = []
-        default: break
-        }
-    }
-
-    override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        self.text?.append(contentsOf: text)
-    }
-
-    override func end(_ name: XMLName) {
-        guard let text else { return }
-        self.text = nil
-        let value = collapsedText(text)
-        guard !value.isEmpty else { return }
-        switch name {
-        case "title": title = title ?? value
-        case "language": language = language ?? value
-        default: break
-        }
-    }
 }
 
 /// Tells whether the manifest of a document says that parts are encrypted.
@@ -67,11 +35,8 @@ private final class EncryptionFinder: XMLHandler {
 
 /// Makes blocks of `content.xml`.
 private final class OpenDocumentReader: XMLHandler {
-    /// More empty cells in a row than this are not written, and no cell is written more often.
-    private static let mostRepeats = 256
-
     private let blocks: DocumentBuilder
-    private var skipped = 0
+    private var sheet: SheetWriter
     private var listDepth = 0
     private var tableDepth = 0
     /// Whether the body is a spreadsheet, whose tables are sheets.
@@ -85,15 +50,13 @@ private final class OpenDocumentReader: XMLHandler {
     // Sheets.
     private var row = 0
     private var repeatsRow = 1
-    private var lastRow = -1
     private var column = 0
-    private var lastColumn = -1
     private var repeatsColumn = 1
     private var isNewCell = false
-    private var headerRows = 0
 
     init(_ blocks: DocumentBuilder) {
         self.blocks = blocks
+        sheet = SheetWriter(blocks)
     }
 
     /// Whether text now belongs to the cells of a table.
@@ -101,10 +64,6 @@ private final class OpenDocumentReader: XMLHandler {
 
     override func start(_ name: XMLName, _ attributes: XMLAttributes) {
         if let failure = blocks.failure { fail(failure) }
-        guard skipped == 0 else {
-            skipped += 1
-            return
-        }
         switch name {
         case "p", "h": startParagraph(isHeading: name.bytes.equals("h"), attributes)
         case "s": blocks.pendingSpace = true
@@ -128,16 +87,12 @@ private final class OpenDocumentReader: XMLHandler {
         case "note-citation", "tracked-changes", "annotation", "forms", "sequence-decls", "date-time", "page-number",
             "shapes", "desc", "ruby-text", "style", "scripts", "settings":
             // "page-number" and "date-time" are fields of footers; "desc" describes a picture to those who do not see it.
-            skipped = 1
+            skip()
         default: break
         }
     }
 
     override func end(_ name: XMLName) {
-        guard skipped == 0 else {
-            skipped -= 1
-            return
-        }
         switch name {
         case "p", "h":
             if !inTable { blocks.endBlock() }
@@ -156,7 +111,7 @@ private final class OpenDocumentReader: XMLHandler {
     }
 
     override func characters(_ text: UnsafeBufferPointer<UInt8>) {
-        guard skipped == 0, let style = paragraphs.last else { return }
+        guard let style = paragraphs.last else { return }
         guard style.kind == .table else { return blocks.append(text, style) }
         if isNewCell {
             guard text.contains(where: { !WhiteSpace.isASCII($0) }) else { return }
@@ -204,7 +159,8 @@ private final class OpenDocumentReader: XMLHandler {
     private func startTable(_ attributes: XMLAttributes) {
         if tableDepth == 0 {
             blocks.endBlock()
-            (row, lastRow) = (1, -1)
+            row = 1
+            sheet = SheetWriter(blocks, isSheet: isSpreadsheet)
             if isSpreadsheet { startSheet(attributes["name"] ?? "") }
         }
         tableDepth += 1
@@ -219,23 +175,12 @@ private final class OpenDocumentReader: XMLHandler {
 
     private func startRow(_ attributes: XMLAttributes) {
         repeatsRow = max(1, attributes.number("number-rows-repeated") ?? 1)
-        (column, lastColumn) = (0, -1)
-        if !isSpreadsheet { blocks.beginRow() }
+        column = 0
     }
 
     /// Begins a cell with its first text; cells without any before it keep their place.
     private func startCell() {
         isNewCell = false
-        if isSpreadsheet, lastRow != row {
-            if row != lastRow + 1 || lastRow < 0 {
-                blocks.endBlock()
-                blocks.place = .row(row)
-            }
-            blocks.beginRow()
-            lastRow = row
-        }
-        for _ in 0..<max(1, min(column - lastColumn, Self.mostRepeats)) { blocks.beginCell() }
-        lastColumn = column
-        blocks.pendingSpace = false
+        sheet.beginCell(row: row, column: column)
     }
 }

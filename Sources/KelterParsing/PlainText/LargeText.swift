@@ -19,6 +19,8 @@ package struct LargeText: Sendable {
     package let signature: NearDuplicateSignature?
     /// Whether there is more than white space.
     package let hasText: Bool
+    /// The language its beginning is in.
+    package let language: String?
     /// What had to be repaired, counted.
     package let repairs: [Repair: Int]
 
@@ -27,12 +29,14 @@ package struct LargeText: Sendable {
         count: Int,
         signature: NearDuplicateSignature?,
         hasText: Bool,
+        language: String?,
         repairs: [Repair: Int]
     ) {
         self.file = file
         self.count = count
         self.signature = signature
         self.hasText = hasText
+        self.language = language
         self.repairs = repairs
     }
 
@@ -110,6 +114,7 @@ package struct LargeTextWriter {
     private var file: ScratchFile?
     private var count = 0
     private var hasText = false
+    private var language: String?
 
     /// Begins.
     ///
@@ -161,6 +166,7 @@ package struct LargeTextWriter {
                 count: count,
                 signature: shingles?.finish(),
                 hasText: hasText,
+                language: language,
                 repairs: repairs
             )
             return .text(text)
@@ -278,6 +284,7 @@ package struct LargeTextWriter {
         text.withUnsafeBufferPointer { shingles?.read($0) }
         if !hasText { hasText = !text.withUnsafeBufferPointer { WhiteSpace.trim(0..<$0.count, in: $0).isEmpty } }
         let start = count
+        if start == 0 { language = text.withUnsafeBufferPointer { detectedLanguage(of: $0) } }
         let result: Result<Void, KelterError> = text.withUnsafeBytes { bytes in
             do throws(KelterError) { return .success(try file.write(bytes, at: start)) } catch {
                 return .failure(error)

@@ -11,6 +11,8 @@ class XMLHandler {
 
     /// How many elements are open.
     private var depth = 0
+    /// How many of them are open where the one that is left out begins; 0 when none is.
+    private var skippedDepth = 0
 
     /// Begins an element that is not nested too deeply.
     @inline(__always)
@@ -25,14 +27,29 @@ class XMLHandler {
                 )
             )
         }
-        start(name, attributes)
+        if skippedDepth == 0 { start(name, attributes) }
     }
 
     /// Ends the innermost element.
     @inline(__always)
     final func close(_ name: XMLName) {
-        if depth <= XMLPushParser.maximumDepth { end(name) }
-        depth -= 1
+        defer { depth -= 1 }
+        if skippedDepth == 0 {
+            if depth <= XMLPushParser.maximumDepth { end(name) }
+        } else if skippedDepth == depth {
+            skippedDepth = 0
+        }
+    }
+
+    /// Passes a piece of text on.
+    @inline(__always)
+    final func read(_ text: UnsafeBufferPointer<UInt8>) {
+        if skippedDepth == 0 { characters(text) }
+    }
+
+    /// Leaves out the element that is beginning, with all that is inside, its end included.
+    final func skip() {
+        skippedDepth = depth
     }
 
     /// An element begins.
@@ -134,9 +151,9 @@ struct XMLAttributes {
         return value.contains(UInt8(ascii: "&")) ? text.replacing("&#38;", with: "&") : text
     }
 
-    /// A value that is a whole number.
+    /// A value that is a whole number of at most 31 bits, so that sums of them do not overflow.
     func number(_ name: StaticString) -> Int? {
-        self[name].flatMap { Int($0) }
+        self[name].flatMap { Int32($0) }.map { Int($0) }
     }
 
     /// The value of an attribute whose local name several namespaces have, told by the end of the namespace.

@@ -27,7 +27,7 @@ final class XMLPushParser {
         }
         events.endElementNs = { handler, name, _, _ in XMLHandler.at(handler)?.close(XMLName(name)) }
         events.characters = { handler, text, count in
-            XMLHandler.at(handler)?.characters(UnsafeBufferPointer(start: text, count: Int(count)))
+            XMLHandler.at(handler)?.read(UnsafeBufferPointer(start: text, count: Int(count)))
         }
         events.ignorableWhitespace = events.characters
         events.cdataBlock = events.characters

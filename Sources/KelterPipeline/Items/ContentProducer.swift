@@ -58,7 +58,8 @@ struct ContentProducer: Sendable {
 
     /// Bytes of memory that an item needs at most.
     func memory(for item: IngestItem) -> Int {
-        let whole = item.content.size * Self.memoryPerByte
+        let growth = parser.rules.expectedGrowth(name: item.file.name)
+        let whole = item.content.size * Self.memoryPerByte * growth
         guard item.content.size >= LargeText.minimumBytes,
             parser.rules.expectsPlainText(
                 size: item.content.size,
@@ -161,7 +162,8 @@ struct ContentProducer: Sendable {
                         section: chunk.section.headings,
                         range: chunk.range,
                         place: chunk.place,
-                        tableHeader: chunk.tableHeader
+                        tableHeader: chunk.tableHeader,
+                        language: Self.language(of: chunk)
                     ),
                     vector: vectors[index]
                 )
@@ -198,6 +200,12 @@ struct ContentProducer: Sendable {
             known.merge(vectors) { first, _ in first }
         }
         return known
+    }
+
+    /// The language of a chunk's own text, which may be another one than the document's.
+    private static func language(of chunk: Chunk) -> String? {
+        var body = chunk.body
+        return body.withUTF8 { detectedLanguage(of: $0) }
     }
 
     private static func texts(_ chunks: [Chunk]) throws(KelterError) -> [EmbeddingSource.Text] {
@@ -273,7 +281,8 @@ struct ChunkFields: Sendable {
         section: [String],
         range: Range<Int>,
         place: Place? = nil,
-        tableHeader: String? = nil
+        tableHeader: String? = nil,
+        language: String? = nil
     ) -> JSONValue {
         let location: [(name: String, value: JSONValue)] = [
             ("section_path", .array(section.map { .string($0) })),
@@ -283,6 +292,7 @@ struct ChunkFields: Sendable {
         ]
         var own = place.map { [($0.name, JSONValue.int($0.number))] } ?? []
         if let tableHeader { own.append(("table_header", .string(tableHeader))) }
+        if let language { own.append(("language", .string(language))) }
         return .object(location + common + own)
     }
 }

@@ -66,11 +66,13 @@ package struct FileInspection {
                 try file.location.decoded(content, name: file.name, mediaType: mediaType, signs: false, buckets: nil)
             }
         var document: ParsedDocument?
+        var largeTextLanguage: String?
         switch decoded {
         case .text(let large):
             text = .large(large)
             textBytes = large.count
             repairs = large.repairs
+            largeTextLanguage = large.language
             self.mediaType = LargeText.mediaType
         case .bytes(let bytes):
             let result = try parser.parse(bytes, name: file.name, mediaType: mediaType)
@@ -81,7 +83,7 @@ package struct FileInspection {
             self.mediaType = result.mediaType
         }
         title = sidecar?["title"]?.string ?? document?.title
-        language = sidecar?["language"]?.string ?? document?.language
+        language = sidecar?["language"]?.string ?? document?.language ?? largeTextLanguage
     }
 
     /// Passes on the document, a large text part by part.

@@ -40,7 +40,7 @@ extension ContentProducer {
         PreparedContent(
             text: .large(text),
             title: item.sidecar.title,
-            language: item.sidecar.language,
+            language: item.sidecar.language ?? text.language,
             mediaType: LargeText.mediaType,
             signature: text.signature
         )

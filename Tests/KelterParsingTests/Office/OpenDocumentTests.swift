@@ -52,6 +52,24 @@ struct OpenDocumentTests {
         #expect(document.blocks.map(\.place) == [nil, .row(1), .row(1_000_002), nil])
     }
 
+    @Test("numbers that no sheet has take nothing down")
+    func absurdNumbers() throws {
+        let body = """
+            <office:spreadsheet><table:table table:name="B"><table:table-row table:number-rows-repeated="9223372036854775807">\
+            <table:table-cell table:number-columns-repeated="-5"><text:p>a</text:p></table:table-cell></table:table-row>\
+            <table:table-row table:number-rows-repeated="2000000000"><table:table-cell><text:p>b</text:p></table:table-cell>\
+            </table:table-row><table:table-row><table:table-cell><text:p>c</text:p></table:table-cell></table:table-row>\
+            </table:table></office:spreadsheet>
+            """
+        let document = try parse(OfficeSamples.openDocument(body, type: "spreadsheet"), name: "a.ods")
+        #expect(outline(document) == ["heading1: B", "table: a\nb", "table: c"])
+        let rows =
+            "<row r=\"9223372036854775807\"><c r=\"ZZZZZZ1\" t=\"str\"><v>a</v></c></row><row><c t=\"str\"><v>b</v></c></row>"
+        let sheet = try DocumentParser().parse(OfficeSamples.workbook([("B", rows)]), name: "a.xlsx").document
+        #expect(violations(of: sheet) == [])
+        #expect(String(decoding: sheet.text, as: UTF8.self).hasSuffix("a\nb"))
+    }
+
     @Test("a slide's title opens a section")
     func presentation() throws {
         let body = """
