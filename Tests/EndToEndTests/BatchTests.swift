@@ -53,8 +53,8 @@ import Testing
                 bytes: (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 167 ^ ($0 >> 3)) }
             )
             try world.write(
-                "bad/latin.txt",
-                bytes: Array("Gr".utf8) + [0xFC, 0xDF] + Array("e aus K\u{F6}ln".unicodeScalars.map { UInt8($0.value) })
+                "bad/damaged.txt",
+                bytes: Array("Größe und Höhe der Anlage".utf8) + [0xFC] + Array(", geprüft".utf8)
             )
             try world.write("bad/empty.txt", "")
             try world.write("bad/spaces.md", " \n\t\n")
@@ -81,7 +81,7 @@ import Testing
                 $0[$1["external_id"]?.string ?? ""] = $1["code"]?.string
             }
             #expect(failures["bad/rubbish.txt"] == "PARSER_BINARY_CONTENT")
-            #expect(failures["bad/latin.txt"] == "PARSER_INVALID_ENCODING")
+            #expect(failures["bad/damaged.txt"] == "PARSER_INVALID_ENCODING")
             #expect(failures["bad/picture.txt"] == "unsupported_media_type")
             #expect(failures["bad/sidecar.md"] == "invalid_metadata")
             #expect(failures["bad/broken.md"] == "invalid_metadata")
