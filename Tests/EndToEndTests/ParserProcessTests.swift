@@ -79,6 +79,22 @@ struct ParserProcessTests {
         #expect(launcher.started.withLock { $0.count } == 1)
     }
 
+    @Test("lists as deep as the limit come back as they are")
+    func deepLists() throws {
+        let text = String(repeating: "<ul><li>a", count: 400)
+        let bytes = Array(text.utf8)
+        let expected = try DocumentParser().parse(bytes, name: "a.html")
+        #expect(expected.document.blocks.map(\.level).max() == 400)
+        #expect(try Launcher().parser().parse(bytes, name: "a.html") == expected)
+    }
+
+    @Test("how a process ended is told although it takes its time")
+    func slowEnd() {
+        // It closes the socket at once and ends by the signal of the limit for processor time later.
+        let launcher = Launcher(shell: "exec 0<&- 1>&-; sleep 0.3; kill -XCPU $$")
+        #expect(failure(launcher.parser(), page)?.code == .parserTimeout)
+    }
+
     @Test("plain text needs no process")
     func plainText() throws {
         let launcher = Launcher()

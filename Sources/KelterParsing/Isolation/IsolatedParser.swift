@@ -4,7 +4,8 @@ import Synchronization
 
 /// Parses documents in processes of their own, so that a file that crashes, hangs or floods a parser costs only itself.
 ///
-/// Plain text, rows and source code are read by memory-safe code in this process. All other formats go to a pool of parser
+/// Plain text, rows and source code in valid UTF-8 are parsed by memory-safe code in this process; only CLD2, which tells
+/// their language, is C++. All other formats go to a pool of parser
 /// processes (``ParserWorker``), which are started when they are needed, kept, and replaced after many documents or when
 /// one has taken much memory. Any number of threads may use one value; a call waits for its answer.
 package final class IsolatedParser: Sendable {

@@ -123,7 +123,7 @@ private struct MessageWriter {
 
     private mutating func write(_ block: Block) {
         write(block.kind.rawValue)
-        write(UInt8(block.level))
+        write(UInt32(block.level))
         write(UInt32(block.section))
         write(UInt32(block.range.lowerBound))
         write(UInt32(block.range.upperBound))
@@ -240,11 +240,11 @@ struct MessageReader {
     }
 
     private mutating func block() -> Block? {
-        guard let kind = byte().flatMap({ Block.Kind(rawValue: $0) }), let level = byte(), let section = number(4),
+        guard let kind = byte().flatMap({ Block.Kind(rawValue: $0) }), let level = number(4), let section = number(4),
             let start = number(4), let end = number(4), start <= end, let headerStart = number(4),
             let headerEnd = number(4), headerStart <= headerEnd, let placeKind = byte(), let place = number(4)
         else { return nil }
-        var block = Block(kind, range: start..<end, section: section, level: Int(level))
+        var block = Block(kind, range: start..<end, section: section, level: level)
         if headerStart < headerEnd { block.header = headerStart..<headerEnd }
         switch placeKind {
         case 0: break

@@ -3,7 +3,8 @@ import KelterModel
 
 /// A parser process as its parent sees it: one request, one answer, by a thread that waits for it.
 ///
-/// Sendable because it goes from thread to thread through its pool and is used by the one that has taken it out.
+/// Unchecked, because the compiler cannot see the rule: a pool hands it from thread to thread behind its lock, and only the
+/// thread that has taken it out uses it.
 final class ParserProcess: @unchecked Sendable {
     /// How a request ended without an answer.
     enum Failure: Error {
@@ -80,7 +81,7 @@ final class ParserProcess: @unchecked Sendable {
                 )
             }
             if step < 0, errno == EINTR || errno == EAGAIN { continue }
-            guard step > 0 else { throw end() }
+            guard step > 0 else { throw end(isEnding: true) }
             sent += step
         }
     }
@@ -99,7 +100,7 @@ final class ParserProcess: @unchecked Sendable {
                         Int32(MSG_DONTWAIT)
                     )
                     if step < 0, errno == EINTR || errno == EAGAIN { continue }
-                    guard step > 0 else { throw end() }
+                    guard step > 0 else { throw end(isEnding: true) }
                     filled += step
                 }
             } catch {
@@ -121,15 +122,18 @@ final class ParserProcess: @unchecked Sendable {
         }
     }
 
-    /// Ends the process; how it had ended before, an exit when it had not.
-    private func end() -> Failure {
+    /// Ends the process.
+    ///
+    /// - Parameter isEnding: Whether it has closed its socket and so is about to end by itself: how is worth a wait, and
+    ///   a large one is a while at giving its memory back.
+    /// - Returns: How it had ended before, an exit when it had not.
+    private func end(isEnding: Bool = false) -> Failure {
         guard isRunning else { return .ended(signal: 0, memory: 0) }
         isRunning = false
         close(socket)
-        // It may be about to end by itself, and how is worth a moment.
         var status: Int32 = 0
         var usage = rusage()
-        for _ in 0..<20 {
+        for _ in 0..<(isEnding ? 5_000 : 20) {
             if wait4(pid, &status, WNOHANG, &usage) == pid {
                 return .ended(signal: status & 0x7F, memory: usage.ru_maxrss * 1024)
             }
