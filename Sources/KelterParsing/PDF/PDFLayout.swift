@@ -213,6 +213,8 @@ struct PDFLayout {
                 blocks.pendingSpace = false
                 cell.text.withUnsafeBufferPointer { blocks.append($0, .table) }
             }
+            // In a cell it ends nothing that could go on.
+            if line.endsInHyphen { blocks.text.append(UInt8(ascii: "-")) }
         }
         blocks.endBlock()
     }

@@ -13,12 +13,10 @@ struct PDFLine {
     var baseline: Double
     /// The height of its font on the page.
     var size: Double
-    var isBold: Bool
     /// Whether a word goes on in the next line, and its hyphen was left out.
     var endsInHyphen = false
 
     var left: Double { cells.first?.left ?? 0 }
-    var right: Double { cells.last?.right ?? 0 }
 
     /// The cells with spaces between.
     var text: [UInt8] {

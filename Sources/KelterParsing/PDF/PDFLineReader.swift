@@ -2,6 +2,8 @@
 struct PDFLineReader {
     /// A gap of more than this many times the height of the line parts cells.
     private static let widestSpace = 1.2
+    /// The height of the largest page that PDF 1.7 allows.
+    private static let largestHeight = 14_400.0
 
     private let library: PDFium
     private let text: PDFium.Handle
@@ -90,7 +92,8 @@ struct PDFLineReader {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 4) { place in
             place.initialize(repeating: 0)
             guard let base = place.baseAddress, library.characterPlace(text, index, base) != 0 else { return 0 }
-            return Double(abs(place[1] - place[3]))
+            // Numbers in a file can be anything.
+            return min(Double(abs(place[1] - place[3])), Self.largestHeight)
         }
     }
 
@@ -115,12 +118,9 @@ struct PDFLineReader {
             endsInHyphen = false
         }
         guard let start = lineFirst else { return }
-        if cells[cells.count - 1].text.last == UInt8(ascii: "-"), cells[cells.count - 1].text.count > 1 {
-            let before = cells[cells.count - 1].text[cells[cells.count - 1].text.count - 2]
-            if before >= 0x80 || lowercased(before) &- 0x61 < 26 {
-                cells[cells.count - 1].text.removeLast()
-                endsInHyphen = true
-            }
+        if endsInLetterAndHyphen(cells[cells.count - 1].text) {
+            cells[cells.count - 1].text.removeLast()
+            endsInHyphen = true
         }
         var (x, y) = (0.0, 0.0)
         _ = library.characterOrigin(text, start, &x, &y)
@@ -131,9 +131,15 @@ struct PDFLineReader {
                 cells: cells,
                 baseline: y,
                 size: height(middle),
-                isBold: library.fontWeight(text, middle) >= 600,
                 endsInHyphen: endsInHyphen
             )
         )
     }
+}
+
+/// Whether a text ends in a letter and a hyphen, as a word does that the end of a line parts.
+func endsInLetterAndHyphen(_ text: [UInt8]) -> Bool {
+    guard text.count > 1, text[text.count - 1] == UInt8(ascii: "-") else { return false }
+    let before = text[text.count - 2]
+    return before >= 0x80 || lowercased(before) &- 0x61 < 26
 }

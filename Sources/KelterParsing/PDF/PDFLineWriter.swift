@@ -34,16 +34,10 @@ struct PDFLineWriter {
             } else if isLowerCase {
                 blocks.text.removeLast()
             }
-        } else if !Self.endsInLetterAndHyphen(blocks.text) || isConjunction {
+        } else if !endsInLetterAndHyphen(blocks.text) || isConjunction {
             blocks.pendingSpace = true
         }
     }
 
     private static let conjunctions = ["und ", "oder ", "bzw", "sowie ", "and ", "or "]
-
-    private static func endsInLetterAndHyphen(_ text: [UInt8]) -> Bool {
-        guard text.count > 1, text[text.count - 1] == UInt8(ascii: "-") else { return false }
-        let before = text[text.count - 2]
-        return before >= 0x80 || lowercased(before) &- 0x61 < 26
-    }
 }

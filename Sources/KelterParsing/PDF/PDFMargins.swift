@@ -26,7 +26,7 @@ struct PDFMargins {
     /// Removes the lines that at least three pages have.
     ///
     /// - Returns: How many were removed.
-    mutating func removeRepeatedLines(from pages: inout [PDFPage]) -> Int {
+    func removeRepeatedLines(from pages: inout [PDFPage]) -> Int {
         var removed = 0
         for index in pages.indices {
             let repeated = Self.edges(pages[index]).filter { counts[$0.key, default: 0] >= Self.fewest }.map(\.line)
@@ -43,7 +43,7 @@ struct PDFMargins {
         func key(_ line: Int, isTop: Bool) -> Key? {
             let baseline = page.lines[line].baseline
             let distance = isTop ? page.height - baseline : baseline
-            guard distance < page.height * share else { return nil }
+            guard distance >= 0, distance < page.height * share else { return nil }
             return Key(text: folded(page.lines[line]), distance: Int((distance / 4).rounded()), isTop: isTop)
         }
         let top = byHeight.prefix(depth).compactMap { line in key(line, isTop: true).map { (line, $0) } }

@@ -50,8 +50,7 @@ func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(
                 fix: "Run it through OCR, for example with ocrmypdf, and ingest the result."
             )
         }
-        var margins = PDFMargins(pages)
-        let removed = margins.removeRepeatedLines(from: &pages)
+        let removed = PDFMargins(pages).removeRepeatedLines(from: &pages)
         let builder = DocumentBuilder(limits: limits, capacity: textBytes)
         PDFLayout(pages, document.bookmarks).write(to: builder)
         builder.place = nil

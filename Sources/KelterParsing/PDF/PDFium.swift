@@ -22,7 +22,6 @@ struct PDFium: Sendable {
     let character: @convention(c) (Handle, Int32) -> UInt32
     /// Left, top, right, bottom of a character's place in the line, which is as high as its font.
     let characterPlace: @convention(c) (Handle, Int32, UnsafeMutablePointer<Float>) -> Int32
-    let fontWeight: @convention(c) (Handle, Int32) -> Int32
     /// Left, right, bottom, top.
     let characterBox:
         @convention(c) (
@@ -105,7 +104,6 @@ struct PDFium: Sendable {
         characterCount = try Self.find("FPDFText_CountChars", in: library)
         character = try Self.find("FPDFText_GetUnicode", in: library)
         characterPlace = try Self.find("FPDFText_GetLooseCharBox", in: library)
-        fontWeight = try Self.find("FPDFText_GetFontWeight", in: library)
         characterBox = try Self.find("FPDFText_GetCharBox", in: library)
         characterOrigin = try Self.find("FPDFText_GetCharOrigin", in: library)
         objectCount = try Self.find("FPDFPage_CountObjects", in: library)

@@ -102,6 +102,30 @@ struct PDFTests {
         )
     }
 
+    @Test("a hyphen at the end of a row stays")
+    func hyphensInTables() throws {
+        var sample = PDFSample()
+        func row(_ cells: [String], y: Int) -> [PDFSample.Text] {
+            cells.enumerated().map { PDFSample.Text(text: $1, x: 72 + 150 * $0, y: y) }
+        }
+        sample.pages = [row(["Teil", "Note"], y: 660) + row(["Bolzen", "B-"], y: 646) + row(["Mutter", "A"], y: 632)]
+        #expect(outline(try parse(sample)) == ["table: Teil | Note\nBolzen | B-\nMutter | A"])
+    }
+
+    @Test("places and sizes that no page has take nothing down", arguments: [1_000_000_000_000, Int.max / 2, -Int.max])
+    func absurdPlaces(number: Int) throws {
+        var sample = PDFSample()
+        sample.pages = (0..<3).map { page in
+            [
+                PDFSample.Text(text: "Weit oben", x: 72, y: number),
+                PDFSample.Text(text: "Weit rechts", x: number, y: 700),
+                PDFSample.Text(text: "Riesig", x: 72, y: 600, size: number),
+                PDFSample.Text(text: "Da \(page)", x: 72, y: 500),
+            ]
+        }
+        #expect(outline(try parse(sample)).contains { $0.contains("Da 1") })
+    }
+
     @Test("what is repeated at the edges of pages is left out and counted")
     func margins() throws {
         var sample = PDFSample()
