@@ -1,6 +1,21 @@
 import KelterModel
 
 extension DocumentBuilder {
+    /// Whether appending a text would show something: more than white space, no-break spaces and soft hyphens.
+    static func shows(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        var position = 0
+        while position < bytes.count {
+            if WhiteSpace.isASCII(bytes[position]) {
+                position += 1
+            } else if bytes[position] == 0xC2, position + 1 < bytes.count, [0xA0, 0xAD].contains(bytes[position + 1]) {
+                position += 2
+            } else {
+                return true
+            }
+        }
+        return false
+    }
+
     /// Appends running text: white space is collapsed, no-break spaces become spaces, soft hyphens vanish.
     ///
     /// Rendered text shows soft hyphens only at line ends, and search must find the word. The style counts only if this

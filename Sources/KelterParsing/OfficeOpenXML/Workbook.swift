@@ -117,8 +117,6 @@ private final class SheetReader: XMLHandler {
     private var format = 0
     private var isWanted = false
     private var value: [UInt8] = []
-    /// Whether all cells of the row so far are texts, and how many they are.
-    private var texts = (isOnly: true, count: 0)
 
     init(_ blocks: DocumentBuilder, _ strings: SharedStrings, _ formats: CellFormats, is1904: Bool) {
         self.blocks = blocks
@@ -134,7 +132,6 @@ private final class SheetReader: XMLHandler {
             if let failure = blocks.failure { fail(failure) }
             row = attributes.number("r") ?? row + 1
             column = -1
-            texts = (true, 0)
         case "c":
             column = attributes.bytes("r").flatMap(Self.column) ?? column + 1
             format = attributes.number("s") ?? 0
@@ -160,8 +157,7 @@ private final class SheetReader: XMLHandler {
         switch name {
         case "v", "t": isWanted = false
         case "c": endCell()
-        case "row":
-            if sheet.isFirst(row) { blocks.hasHeader = texts.isOnly && texts.count > 1 }
+        case "row": sheet.endRow(row)
         default: break
         }
     }
@@ -189,12 +185,9 @@ private final class SheetReader: XMLHandler {
     }
 
     private func write(_ text: UnsafeBufferPointer<UInt8>, isText: Bool) {
-        guard text.contains(where: { !WhiteSpace.isASCII($0) }) else { return }
-        sheet.beginCell(row: row, column: column)
+        guard DocumentBuilder.shows(text) else { return }
+        sheet.beginCell(row: row, column: column, isText: isText)
         blocks.append(text, .table)
-        blocks.pendingSpace = false
-        texts.isOnly = texts.isOnly && isText
-        texts.count += 1
     }
 
     /// The column of a reference such as `BC12`, from 0.

@@ -53,6 +53,7 @@ private final class OpenDocumentReader: XMLHandler {
     private var column = 0
     private var repeatsColumn = 1
     private var isNewCell = false
+    private var isText = false
 
     init(_ blocks: DocumentBuilder) {
         self.blocks = blocks
@@ -83,6 +84,7 @@ private final class OpenDocumentReader: XMLHandler {
             guard tableDepth == 1 else { break }
             repeatsColumn = max(1, attributes.number("number-columns-repeated") ?? 1)
             isNewCell = true
+            isText = ["string", nil].contains(attributes["value-type"])
         case "note-body": suspend()
         case "note-citation", "tracked-changes", "annotation", "forms", "sequence-decls", "date-time", "page-number",
             "shapes", "desc", "ruby-text", "style", "scripts", "settings":
@@ -104,7 +106,9 @@ private final class OpenDocumentReader: XMLHandler {
             tableDepth -= 1
             if tableDepth == 0 { blocks.endBlock() } else { blocks.pendingSpace = true }
         case "table-cell", "covered-table-cell": if tableDepth == 1 { column += repeatsColumn }
-        case "table-row": if tableDepth == 1 { row += repeatsRow }
+        case "table-row" where tableDepth == 1:
+            sheet.endRow(row)
+            row += repeatsRow
         case "note-body": resume()
         default: break
         }
@@ -114,7 +118,7 @@ private final class OpenDocumentReader: XMLHandler {
         guard let style = paragraphs.last else { return }
         guard style.kind == .table else { return blocks.append(text, style) }
         if isNewCell {
-            guard text.contains(where: { !WhiteSpace.isASCII($0) }) else { return }
+            guard DocumentBuilder.shows(text) else { return }
             startCell()
         }
         blocks.append(text, style)
@@ -181,6 +185,6 @@ private final class OpenDocumentReader: XMLHandler {
     /// Begins a cell with its first text; cells without any before it keep their place.
     private func startCell() {
         isNewCell = false
-        sheet.beginCell(row: row, column: column)
+        sheet.beginCell(row: row, column: column, isText: isText)
     }
 }

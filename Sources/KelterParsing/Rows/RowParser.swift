@@ -43,7 +43,7 @@ struct RowCell {
     var hasQuotes = false
 
     func isBlank(in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        range.allSatisfy { WhiteSpace.isASCII(bytes[$0]) }
+        !DocumentBuilder.shows(UnsafeBufferPointer(rebasing: bytes[range]))
     }
 
     /// Whether it has a letter and so is no number, date or time.

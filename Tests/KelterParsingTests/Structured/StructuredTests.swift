@@ -55,6 +55,13 @@ struct StructuredTests {
         }
     }
 
+    @Test("a row that shows nothing is a blank one")
+    func invisibleRow() throws {
+        let document = try parse("a;b\n1;2\n\u{A0};\u{AD}\n3;4\n", "a.csv")
+        #expect(outline(document) == ["table: a | b\n1 | 2", "table: 3 | 4"])
+        #expect(document.blocks.map(\.place) == [.row(1), .row(4)])
+    }
+
     @Test("a stray quote costs its cell, not the file")
     func strayQuote() throws {
         #expect(outline(try parse("a,b\n\"c,d\ne,f\n", "a.csv")) == ["table: a | b\n\"c | d\ne | f"])
