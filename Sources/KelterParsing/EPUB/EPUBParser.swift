@@ -17,7 +17,10 @@ func parseEPUB(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> P
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count)
     var repairs: [Repair: Int] = [:]
     for reference in book.chapters {
-        guard let part = partName(percentDecoded(reference), from: path), package.contains(part) else { continue }
+        guard let part = partName(percentDecoded(reference), from: path), package.contains(part) else {
+            repairs[.partsMissing, default: 0] += 1
+            continue
+        }
         var decoder = TextDecoder(try package.content(part))
         try decoder.decodeByteOrderMark()
         try decoder.decode(charset: nil, isHTML: true)
