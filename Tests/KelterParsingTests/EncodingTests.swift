@@ -127,6 +127,14 @@ struct EncodingTests {
         }
     }
 
+    @Test("Broken UTF-16 without a mark is an error that names the byte in the file")
+    func brokenUnmarked() {
+        let units = Array(String(repeating: "Text ohne Kennung. ", count: 10).utf16) + [0xDC00]
+        let bytes = units.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }
+        let error = failure { _ = try parse(bytes, name: "a.txt") }
+        #expect(error?.message.hasSuffix(" 380.") == true, "\(error?.message ?? "")")
+    }
+
     @Test("What is no character in UTF-32 is replaced and counted")
     func brokenUTF32() throws {
         let document = try parse([0xFF, 0xFE, 0, 0, 0x61, 0, 0, 0, 0, 0xD8, 0, 0], name: "a.txt")

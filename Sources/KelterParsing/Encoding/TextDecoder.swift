@@ -34,7 +34,7 @@ struct TextDecoder {
     }
 
     private mutating func decodeUTF16(isBigEndian: Bool, skipping count: Int) throws(KelterError) {
-        var decoder = UTF16Decoder(isBigEndian: isBigEndian)
+        var decoder = UTF16Decoder(isBigEndian: isBigEndian, offset: count)
         var text: [UInt8] = []
         text.reserveCapacity(bytes.count * 3 / 4)
         try decoder.decode(Array(bytes.dropFirst(count)), isLast: true, into: &text)

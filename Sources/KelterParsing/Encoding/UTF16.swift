@@ -5,11 +5,15 @@ struct UTF16Decoder {
     private let isBigEndian: Bool
     /// The beginning of a character whose end has not come yet.
     private var rest: [UInt8] = []
-    /// Where ``rest`` stands in the file, whose first two bytes are its byte order mark.
-    private var offset = 2
+    /// Where ``rest`` stands in the file.
+    private var offset: Int
 
-    init(isBigEndian: Bool) {
+    /// - Parameters:
+    ///   - isBigEndian: Whether the upper byte of a unit comes first.
+    ///   - offset: Where the text begins in the file: behind the byte order mark, if there is one.
+    init(isBigEndian: Bool, offset: Int = ByteOrderMark.utf16(isBigEndian: true).length) {
         self.isBigEndian = isBigEndian
+        self.offset = offset
     }
 
     /// Appends the UTF-8 form of the next bytes.
