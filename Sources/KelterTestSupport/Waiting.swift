@@ -6,7 +6,7 @@ import KelterModel
 ///   test that waits in vain fails by name instead of holding up all others.
 package func waitUntil(
     _ what: String,
-    within limit: Duration = .seconds(300),
+    within limit: Duration = .seconds(120),
     _ holds: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit

@@ -245,7 +245,8 @@ import Testing
             for _ in 0..<3 {
                 let before = try await world.count("SELECT count(*) FROM rag.documents")
                 let run = try KelterProcess(["ingest", world.documents, "--json"], environment: world.environment)
-                try await waitUntil("60 documents more") {
+                // A debug build that shares two cores with eleven other tests takes its time to start.
+                try await waitUntil("60 documents more", within: .seconds(300)) {
                     try await world.count("SELECT count(*) FROM rag.documents") >= before + 60
                 }
                 run.send(SIGKILL)
