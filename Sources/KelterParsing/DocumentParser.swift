@@ -90,7 +90,7 @@ package struct DocumentParser: Sendable {
         return format == .plainText || size > limits.maximumBytes && format?.isPlainTextWhenLarge == true
     }
 
-    /// How many times as large as the file its text may become, by its name: packed formats grow.
+    /// How many times as large as the file its text is expected to become, by its name: packed formats grow.
     package func expectedGrowth(name: String) -> Int {
         let `extension` = fileExtension(of: name)
         return `extension` == "gz" || PackageFormat.isNamed(`extension`) ? 8 : 1

@@ -2,7 +2,8 @@ import KelterModel
 
 /// Parses XML of any vocabulary into its text.
 ///
-/// An element that stands in running text goes on in its line, every other one is a block of its own. Titles of the usual vocabularies (DocBook, JATS, TEI, DITA) open sections.
+/// An element that stands in running text goes on in its line, every other one is a block of its own. Titles of the usual
+/// vocabularies (DocBook, JATS, TEI, DITA) open sections.
 ///
 /// A document type is allowed; what it declares is not read. A reference to an entity that only it could tell stays as it
 /// is written.
@@ -42,9 +43,8 @@ private final class XMLTextReader: XMLHandler {
     }
 
     override func end(_ name: XMLName) {
-        guard let element = open.popLast() else { return }
+        open.removeLast()
         if !(open.last?.hasText ?? false) { blocks.endBlock() }
-        _ = element
     }
 
     override func characters(_ text: UnsafeBufferPointer<UInt8>) {
