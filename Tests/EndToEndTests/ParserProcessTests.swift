@@ -79,6 +79,18 @@ struct ParserProcessTests {
         #expect(launcher.started.withLock { $0.count } == 1)
     }
 
+    @Test("how large the process is that starts it does not count against a parser process")
+    func largeParent() throws {
+        let memory = [UInt8](repeating: 1, count: 300 << 20)
+        let launcher = Launcher()
+        let parser = launcher.parser()
+        for _ in 0..<2 { _ = try parser.parse(page, name: "a.html") }
+        #expect(launcher.started.withLock { $0.count } == 1)
+        let crash = Launcher(shell: "head -c 20 >/dev/null; kill -SEGV $$")
+        #expect(failure(crash.parser(), page)?.code == .parserCrash)
+        #expect(memory.count > WorkerLimits().memory / 2)
+    }
+
     @Test("lists as deep as the limit come back as they are")
     func deepLists() throws {
         let text = String(repeating: "<ul><li>a", count: 400)

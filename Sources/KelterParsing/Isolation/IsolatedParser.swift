@@ -7,7 +7,7 @@ import Synchronization
 /// Plain text, rows and source code in valid UTF-8 are parsed by memory-safe code in this process; only CLD2, which tells
 /// their language, is C++. All other formats go to a pool of parser
 /// processes (``ParserWorker``), which are started when they are needed, kept, and replaced after many documents or when
-/// one has taken much memory. Any number of threads may use one value; a call waits for its answer.
+/// one keeps much memory. Any number of threads may use one value; a call waits for its answer.
 package final class IsolatedParser: Sendable {
     /// Starts a parser process: the child, and this side's end of the socket it serves.
     package typealias Launch = @Sendable () throws(KelterError) -> (pid: pid_t, socket: Int32)
@@ -72,7 +72,7 @@ package final class IsolatedParser: Sendable {
             case .success(let reply):
                 keep(process)
                 return try reply.result.get()
-            case .failure(.ended(let signal, _)) where signal != SIGXCPU && !isNew:
+            case .failure(.ended(let signal)) where signal != SIGXCPU && !isNew:
                 // Somebody may have ended a process that was waiting, or documents before this one have worn it out.
                 continue
             case .failure(let failure):
@@ -87,19 +87,19 @@ package final class IsolatedParser: Sendable {
     }
 
     private func keep(_ process: ParserProcess) {
-        guard process.answered < Self.mostDocuments, process.peakMemory < limits.memory / 2 else { return }
+        guard process.answered < Self.mostDocuments, process.memory < limits.memory / 2 else { return }
         idle.withLock { $0.append(process) }
     }
 
     private func error(_ failure: ParserProcess.Failure, seconds: Int) -> KelterError {
         switch failure {
-        case .timeout, .ended(signal: SIGXCPU, _):
+        case .timeout, .ended(signal: SIGXCPU):
             KelterError(
                 .parserTimeout,
                 "Parsing it takes more than \(seconds) seconds.",
                 fix: "Split the file or convert it to a simpler format."
             )
-        case .ended(let signal, let memory) where signal == SIGKILL || memory > limits.memory * 3 / 4:
+        case .outOfMemory, .ended(signal: SIGKILL):
             KelterError(
                 .parserLimit,
                 "Parsing it takes more than \(limits.memory >> 20) MiB of memory.",

@@ -27,8 +27,8 @@ struct ParserRequest: Equatable {
 /// A parser process's answer.
 struct ParserReply: Equatable {
     var result: Result<ParseResult, KelterError>
-    /// The most memory it has had, in bytes.
-    var peakMemory: Int
+    /// The memory it has after it, in bytes.
+    var memory: Int
 
     /// Bytes of a message's head: memory, and the lengths of what follows.
     static let headBytes = 24
@@ -50,7 +50,7 @@ struct ParserReply: Equatable {
             rest.write(error.subject)
             rest.write(error.fix)
         }
-        writer.write(UInt64(peakMemory))
+        writer.write(UInt64(memory))
         writer.write(UInt64(rest.bytes.count))
         writer.write(UInt64(textBytes))
         return writer.bytes + rest.bytes
@@ -59,10 +59,10 @@ struct ParserReply: Equatable {
     /// Reads what a process sent, which may have been taken over by the file it read: everything is checked.
     ///
     /// - Parameters:
-    ///   - peakMemory: From the head.
+    ///   - memory: From the head.
     ///   - bytes: What the head says follows.
     ///   - text: The extracted text.
-    init?(peakMemory: Int, _ bytes: [UInt8], text: [UInt8]) {
+    init?(memory: Int, _ bytes: [UInt8], text: [UInt8]) {
         var reader = MessageReader(bytes)
         switch reader.byte() {
         case 0:
@@ -75,12 +75,12 @@ struct ParserReply: Equatable {
             result = .failure(KelterError(ErrorCode(code), message, subject: subject, fix: fix))
         default: return nil
         }
-        self.peakMemory = peakMemory
+        self.memory = memory
     }
 
-    init(result: Result<ParseResult, KelterError>, peakMemory: Int) {
+    init(result: Result<ParseResult, KelterError>, memory: Int) {
         self.result = result
-        self.peakMemory = peakMemory
+        self.memory = memory
     }
 }
 

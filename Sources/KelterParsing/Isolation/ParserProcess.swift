@@ -8,8 +8,10 @@ import KelterModel
 final class ParserProcess: @unchecked Sendable {
     /// How a request ended without an answer.
     enum Failure: Error {
-        /// The process ended: by which signal, 0 for an exit, and the most memory it had, in bytes.
-        case ended(signal: Int32, memory: Int)
+        /// The process ended: by which signal, 0 for an exit.
+        case ended(signal: Int32)
+        /// It had no memory left.
+        case outOfMemory
         /// The time was up.
         case timeout
         /// What it sent is no answer.
@@ -24,8 +26,8 @@ final class ParserProcess: @unchecked Sendable {
     private var isRunning = true
     /// The requests it has answered.
     private(set) var answered = 0
-    /// The most memory it has had, in bytes.
-    private(set) var peakMemory = 0
+    /// The memory it kept after the last one, in bytes.
+    private(set) var memory = 0
 
     /// - Parameters:
     ///   - pid: The child, which is waited for here.
@@ -59,12 +61,12 @@ final class ParserProcess: @unchecked Sendable {
         }
         let rest = try receive(restBytes, deadline)
         let text = try receive(textBytes, deadline)
-        guard let reply = ParserReply(peakMemory: memory, rest, text: text) else {
+        guard let reply = ParserReply(memory: memory, rest, text: text) else {
             _ = end()
             throw .garbled
         }
         answered += 1
-        peakMemory = memory
+        self.memory = memory
         return reply
     }
 
@@ -128,20 +130,19 @@ final class ParserProcess: @unchecked Sendable {
     ///   a large one is a while at giving its memory back.
     /// - Returns: How it had ended before, an exit when it had not.
     private func end(isEnding: Bool = false) -> Failure {
-        guard isRunning else { return .ended(signal: 0, memory: 0) }
+        guard isRunning else { return .ended(signal: 0) }
         isRunning = false
         close(socket)
         var status: Int32 = 0
-        var usage = rusage()
         for _ in 0..<(isEnding ? 5_000 : 20) {
-            if wait4(pid, &status, WNOHANG, &usage) == pid {
-                return .ended(signal: status & 0x7F, memory: usage.ru_maxrss * 1024)
+            if waitpid(pid, &status, WNOHANG) == pid {
+                return status == WorkerMemory.exitCode << 8 ? .outOfMemory : .ended(signal: status & 0x7F)
             }
             usleep(1_000)
         }
         kill(pid, SIGKILL)
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        return .ended(signal: 0, memory: 0)
+        return .ended(signal: 0)
     }
 }
 

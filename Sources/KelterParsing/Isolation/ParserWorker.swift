@@ -30,7 +30,7 @@ package enum ParserWorker {
             } catch {
                 result = .failure(error)
             }
-            let reply = ParserReply(result: result, peakMemory: WorkerLimits.peakMemory)
+            let reply = ParserReply(result: result, memory: WorkerMemory.bytes)
             guard write(reply.head) else { return 1 }
             if case .success(let result) = result, !write(result.document.text) { return 1 }
         }

@@ -23,6 +23,7 @@ package struct WorkerLimits: Sendable {
         Self.set(Int32(RLIMIT_NOFILE.rawValue), descriptors)
         Self.set(Int32(RLIMIT_FSIZE.rawValue), 0)
         Self.set(Int32(RLIMIT_CORE.rawValue), 0)
+        WorkerMemory.watch(limit: memory)
         SystemCallFilter.apply()
     }
 
@@ -33,21 +34,13 @@ package struct WorkerLimits: Sendable {
 
     /// Lets this process compute for so many seconds from now on; then the kernel ends it with SIGXCPU.
     static func limitProcessorTime(_ seconds: Int) {
-        let usage = usage
+        var usage = rusage()
+        getrusage(RUSAGE_SELF.rawValue, &usage)
         let used = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1
         var limit = rlimit()
         guard getrlimit(Int32(RLIMIT_CPU.rawValue), &limit) == 0 else { return }
         limit.rlim_cur = min(rlim_t(used + seconds), limit.rlim_max)
         setrlimit(Int32(RLIMIT_CPU.rawValue), &limit)
-    }
-
-    /// The most memory this process has had, in bytes.
-    static var peakMemory: Int { usage.ru_maxrss * 1024 }
-
-    private static var usage: rusage {
-        var usage = rusage()
-        getrusage(RUSAGE_SELF.rawValue, &usage)
-        return usage
     }
 }
 
