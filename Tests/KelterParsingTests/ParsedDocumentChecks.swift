@@ -38,9 +38,9 @@ func violations(of document: ParsedDocument) -> [String] {
             found.append("\(block.kind) has level \(block.level)")
         }
         if let header = block.header {
-            let isLine =
-                range.contains(header.upperBound) && text[header.upperBound] == 0x0A && !text[header].contains(0x0A)
-            if block.kind != .table || header.lowerBound != range.lowerBound || !isLine {
+            // Lines, with others behind them.
+            let isLines = range.contains(header.upperBound) && text[header.upperBound] == 0x0A && !header.isEmpty
+            if block.kind != .table || header.lowerBound != range.lowerBound || !isLines {
                 found.append("header \(header)")
             }
         }

@@ -78,7 +78,7 @@ enum Samples {
     static let html = """
         <!DOCTYPE html><html lang="de-AT"><head><meta charset="utf-8"><title>Seite &amp; Titel
          zwei</title><style>p{color:red}</style><script>if (a<b) document.write("<p>x</p>")</script></head>
-        <body><!-- nichts --><nav><ul><li><a href="x">Eins</a><li>Zwei<ul><li>Drei</ul></ul></nav>
+        <body><!-- nichts --><div><ul><li><a href="x">Eins</a><li>Zwei<ul><li>Drei</ul></ul></div>
         <h1>Über<b>schrift</b></h1><p>Absatz&nbsp;1 mit <i>kur</i>siv &#8211; &#150; &hellip;
         Do&shy;nau<br>Zeile 2<p>Unge<wbr>schlossen
         <h2>Unter</h2>

@@ -125,6 +125,8 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case readAsPlainText = "read_as_plain_text"
     /// Lines that are repeated at the edges of pages were left out: running titles, page numbers.
     case repeatedLinesRemoved = "repeated_lines_removed"
+    /// Bytes of navigation, footers and what else every page of a site has were left out.
+    case boilerplateRemoved = "boilerplate_removed"
     /// Parts that the document is said to consist of, such as the chapters of a book, are not there.
     case partsMissing = "parts_missing"
     /// Pages could not be read at all.

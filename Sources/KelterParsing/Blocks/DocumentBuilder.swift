@@ -30,8 +30,8 @@ final class DocumentBuilder {
 
     /// Where the blocks that begin now are found in the file.
     var place: Place?
-    /// Whether the first row of the open or next table names its columns.
-    var hasHeader = false
+    /// How many lines at the beginning of the open or next table name its columns.
+    var headerLines = 0
 
     /// The block that is being written, if any.
     private(set) var open: BlockStyle?
@@ -79,8 +79,8 @@ final class DocumentBuilder {
         pendingBars = 0
         hasCell = false
         indentation.removeAll(keepingCapacity: true)
-        let hasHeader = hasHeader
-        self.hasHeader = false
+        let headerLines = headerLines
+        self.headerLines = 0
         guard let style = open else { return }
         open = nil
         let range = text.withUnsafeBufferPointer { WhiteSpace.trim(start..<$0.count, in: $0) }
@@ -89,7 +89,7 @@ final class DocumentBuilder {
             return
         }
         text.removeSubrange(range.upperBound...)
-        append(style, range, hasHeader: hasHeader)
+        append(style, range, headerLines: headerLines)
         if text.count > limits.maximumTextBytes {
             failure = KelterError(
                 .parserLimit,
@@ -101,10 +101,11 @@ final class DocumentBuilder {
         }
     }
 
-    private func append(_ style: BlockStyle, _ range: Range<Int>, hasHeader: Bool) {
+    private func append(_ style: BlockStyle, _ range: Range<Int>, headerLines: Int) {
         var block = Block(style.kind, range: range, section: sections.count - 1, level: style.level, place: startPlace)
-        if style.kind == .table, hasHeader, let end = text[range].firstIndex(of: 0x0A) {
-            block.header = range.lowerBound..<end
+        if style.kind == .table, headerLines > 0 {
+            let ends = text[range].indices.lazy.filter { self.text[$0] == 0x0A }
+            if let end = ends.dropFirst(headerLines - 1).first { block.header = range.lowerBound..<end }
         }
         if style.kind == .heading {
             if range.count > limits.maximumHeadingBytes {

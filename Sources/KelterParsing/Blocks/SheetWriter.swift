@@ -48,6 +48,6 @@ struct SheetWriter {
     /// Ends a row of a sheet.
     func endRow(_ row: Int) {
         guard isSheet, lastRow == row, blocks.place == .row(row) else { return }
-        blocks.hasHeader = texts.isOnly && texts.count > 1
+        blocks.headerLines = texts.isOnly && texts.count > 1 ? 1 : 0
     }
 }

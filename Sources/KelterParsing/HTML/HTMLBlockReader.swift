@@ -18,6 +18,8 @@ final class HTMLBlockReader {
     private var tableDepth = 0
     /// How many of the outermost open tables serve the layout only.
     private var layoutTables = 0
+    /// What the row of the outermost table that is being read has, and the rows before it.
+    private var header = TableHeader()
     /// The styles that open items and quotes give to text, innermost last.
     private var containers: [BlockStyle] = []
     private var headingLevel = 0
@@ -47,10 +49,17 @@ final class HTMLBlockReader {
         switch tag {
         case .lineBreak: blocks.breakLine()
         case .title: inTitle = title.isEmpty
-        case .row where inTable: blocks.beginRow()
-        case .cell where inTable: blocks.beginCell()
+        case .row where inTable:
+            endTableLine()
+            blocks.beginRow()
+        case .cell where inTable, .headerCell where inTable:
+            if tableDepth == layoutTables + 1 { header.beginCell(isHeader: tag == .headerCell) }
+            blocks.beginCell()
         case .table:
-            if !inTable { blocks.endBlock() }
+            if !inTable {
+                blocks.endBlock()
+                header = TableHeader()
+            }
             tableDepth += 1
             if tableDepth > layoutTables + 1 { blocks.beginRow() }
         case .list:
@@ -84,9 +93,12 @@ final class HTMLBlockReader {
         switch tag {
         case .title: inTitle = false
         case .row where inTable: break
-        case .cell where inTable: blocks.pendingSpace = true
+        case .cell where inTable, .headerCell where inTable: blocks.pendingSpace = true
         case .table:
-            if tableDepth == layoutTables + 1 { blocks.endBlock() }
+            if tableDepth == layoutTables + 1 {
+                endTableLine()
+                blocks.endBlock()
+            }
             tableDepth -= 1
             layoutTables = min(layoutTables, tableDepth)
         case .list:
@@ -101,7 +113,9 @@ final class HTMLBlockReader {
         case .heading1, .heading2, .heading3, .heading4, .heading5, .heading6:
             endBlock()
             headingLevel = 0
-        case .caption where inTable: blocks.beginRow()
+        case .caption where inTable:
+            endTableLine(isCaption: true)
+            blocks.beginRow()
         default: endBlock()
         }
         updateStyle()
@@ -132,6 +146,13 @@ final class HTMLBlockReader {
         }
     }
 
+    /// Ends a line of the outermost table, which may be the last one of its header.
+    private func endTableLine(isCaption: Bool = false) {
+        guard tableDepth == layoutTables + 1 else { return }
+        let isShown = blocks.open?.kind == .table && !blocks.pendingRow
+        if let lines = header.endLine(isShown: isShown, isCaption: isCaption) { blocks.headerLines = lines }
+    }
+
     private func updateStyle() {
         if inTable {
             style = .table
@@ -143,6 +164,32 @@ final class HTMLBlockReader {
         } else {
             style = BlockStyle(kind: .heading, level: headingLevel)
         }
+    }
+}
+
+/// Finds the lines at the beginning of a table that name its columns: the caption, and rows of header cells only.
+private struct TableHeader {
+    private var lines = 0
+    private var headerCells = 0
+    private var dataCells = 0
+    private var hasRow = false
+    private var isKnown = false
+
+    mutating func beginCell(isHeader: Bool) {
+        if isHeader { headerCells += 1 } else { dataCells += 1 }
+    }
+
+    /// Ends a line; how many lines the header has, once the first line behind it is known.
+    mutating func endLine(isShown: Bool, isCaption: Bool) -> Int? {
+        defer { (headerCells, dataCells) = (0, 0) }
+        guard isShown, !isKnown else { return nil }
+        if isCaption || dataCells == 0 && headerCells > 0 {
+            lines += 1
+            hasRow = hasRow || !isCaption
+            return nil
+        }
+        isKnown = true
+        return hasRow ? lines : nil
     }
 }
 

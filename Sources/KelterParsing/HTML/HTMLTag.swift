@@ -4,7 +4,7 @@
 enum HTMLTag: UInt8, Sendable {
     // Forwarded to libxml2 under one name each.
     case division, paragraph, heading1, heading2, heading3, heading4, heading5, heading6
-    case list, item, quote, preformatted, table, row, cell, caption, title
+    case list, item, quote, preformatted, table, row, cell, headerCell, caption, title
     // Forwarded, without content.
     case lineBreak, rule
     // Handled by the tag filter.
@@ -12,7 +12,7 @@ enum HTMLTag: UInt8, Sendable {
     case script, style, inlineFrame, noScript, template
 
     /// The number of cases that nest.
-    static let nestingCount = 17
+    static let nestingCount = 18
 
     /// Whether libxml2 sees a start and an end of the element.
     var nests: Bool { rawValue < UInt8(Self.nestingCount) }
@@ -43,6 +43,7 @@ enum HTMLTag: UInt8, Sendable {
         case .table: "table"
         case .row: "tr"
         case .cell: "td"
+        case .headerCell: "th"
         case .caption: "caption"
         case .title: "title"
         case .lineBreak: "br"
@@ -112,7 +113,7 @@ private struct HTMLTagTable: Sendable {
         (.heading6, "h6"),
         (.list, "ul ol dl menu dir"), (.item, "li dt dd"), (.quote, "blockquote"),
         (.preformatted, "pre listing xmp plaintext"),
-        (.table, "table"), (.row, "tr"), (.cell, "td th"), (.caption, "caption"), (.title, "title"),
+        (.table, "table"), (.row, "tr"), (.cell, "td"), (.headerCell, "th"), (.caption, "caption"), (.title, "title"),
         (.lineBreak, "br"), (.rule, "hr"), (.root, "html"), (.body, "body"), (.option, "option optgroup"),
         (.textArea, "textarea"), (.script, "script"), (.style, "style"), (.inlineFrame, "iframe noembed"),
         (.noScript, "noscript"), (.template, "template"),

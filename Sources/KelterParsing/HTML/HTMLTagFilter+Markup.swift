@@ -27,8 +27,10 @@ extension HTMLTagFilter {
 
     /// Forwards a `<` that begins no markup.
     private mutating func literalLess(_ start: Int) -> Int {
-        output.append("&lt;")
-        inEmptyHeading = false
+        if !hides {
+            output.append("&lt;")
+            inEmptyHeading = false
+        }
         return start + 1
     }
 
@@ -37,6 +39,12 @@ extension HTMLTagFilter {
         let tag = HTMLTag(name: UnsafeBufferPointer(rebasing: input[name]))
         guard let close = endOfTag(input, from: name.upperBound, attribute: { _, _ in }) else {
             return brokenOff(input, at: start)
+        }
+        let isHidden = hides
+        boilerplate?.end(named: UnsafeBufferPointer(rebasing: input[name]))
+        if hides || isHidden {
+            if hides != isHidden, tag != nil { writeTag(.rule, isEnd: false) }
+            return close.end
         }
         switch tag {
         case .lineBreak: try self.start(.lineBreak)
@@ -51,14 +59,22 @@ extension HTMLTagFilter {
         let name = nameRange(input, at: start + 1)
         let tag = HTMLTag(name: UnsafeBufferPointer(rebasing: input[name]))
         let wantsLanguage = language == nil && (tag == .root || tag == .body)
+        let wantsMarks =
+            boilerplate != nil && HTMLBoilerplate.mayMark(tag, named: UnsafeBufferPointer(rebasing: input[name]))
         var found: String?
+        var marks = HTMLBoilerplate.Marks()
         let close = endOfTag(input, from: name.upperBound) { attribute, value in
             if wantsLanguage, found == nil { found = languageTag(attribute: attribute, value: value) }
+            if wantsMarks { marks.read(attribute, value) }
         }
         guard let close else { return brokenOff(input, at: start) }
         if let found { language = found }
-        guard let tag else { return close.end }
         let isEmpty = isXHTML && close.isSelfClosing
+        let isHidden = hides
+        if !isEmpty { boilerplate?.start(tag, named: UnsafeBufferPointer(rebasing: input[name]), marks) }
+        guard let tag else { return close.end }
+        // What stands before it and behind it do not stand together.
+        if hides != isHidden { writeTag(.rule, isEnd: false) }
         switch tag {
         case .root, .body:
             return close.end
@@ -66,6 +82,8 @@ extension HTMLTagFilter {
             return isEmpty ? close.end : skipContent(of: tag, named: name, in: input, from: close.end)
         case .title, .textArea:
             return isEmpty ? close.end : try readCharacters(of: tag, named: name, in: input, from: close.end)
+        case _ where hides || isHidden:
+            return close.end
         default:
             try self.start(tag)
             if isEmpty { end(tag) }
@@ -169,7 +187,7 @@ extension HTMLTagFilter {
         from start: Int
     ) throws(KelterError) -> Int {
         guard let end = endTag(of: tag, named: name, in: input, from: start) else { return start }
-        if tag == .textArea || !hasTitle {
+        if tag == .textArea ? !hides : !hasTitle {
             if tag == .title {
                 hasTitle = true
                 writeTag(.title, isEnd: false)
@@ -257,7 +275,7 @@ extension HTMLTagFilter {
             isWithoutSectionEnd = true
             return after(UInt8(ascii: ">"), in: input, from: start)
         }
-        try write(literal: UnsafeBufferPointer(rebasing: rest[..<count]), escapingAmpersand: true)
+        if !hides { try write(literal: UnsafeBufferPointer(rebasing: rest[..<count]), escapingAmpersand: true) }
         return start + count + 3
     }
 

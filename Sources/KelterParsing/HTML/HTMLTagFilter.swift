@@ -12,6 +12,8 @@ struct HTMLTagFilter {
     let maximumDepth: Int
     /// Whether `<p/>` is an element without content, as in XHTML.
     let isXHTML: Bool
+    /// What is left out of the page; `nil` when all of it is content.
+    var boilerplate: HTMLBoilerplate?
     /// The value of the first `lang` on `html` or `body`.
     var language: String?
 
@@ -38,8 +40,9 @@ struct HTMLTagFilter {
     /// Whether quotes no longer hide a `>`, because they do not match.
     var ignoresQuotes = false
 
-    init(parser: HTMLPushParser, maximumDepth: Int, isXHTML: Bool) {
+    init(parser: HTMLPushParser, maximumDepth: Int, isXHTML: Bool, boilerplate: HTMLBoilerplate? = nil) {
         self.parser = parser
+        self.boilerplate = boilerplate
         self.maximumDepth = maximumDepth
         self.isXHTML = isXHTML
         output.reserveCapacity(Self.sliceBytes + 1024)
@@ -56,7 +59,7 @@ struct HTMLTagFilter {
         var position = 0
         while position < input.count, isWanted() {
             let tag = firstIndex(of: UInt8(ascii: "<"), in: input, from: position) ?? input.count
-            try write(text: UnsafeBufferPointer(rebasing: input[position..<tag]))
+            try write(content: UnsafeBufferPointer(rebasing: input[position..<tag]))
             position = tag < input.count ? try readMarkup(input, at: tag) : tag
             if output.count >= Self.sliceBytes { try flush() }
         }
@@ -75,6 +78,15 @@ struct HTMLTagFilter {
         output.removeAll(keepingCapacity: true)
         startsInSlice = 0
         hasEndsInSlice = false
+    }
+
+    /// Whether what stands here is left out.
+    var hides: Bool { boilerplate?.hides ?? false }
+
+    /// Forwards text that holds no `<`, unless it is left out.
+    private mutating func write(content: UnsafeBufferPointer<UInt8>) throws(KelterError) {
+        boilerplate?.count(content)
+        if !hides { try write(text: content) }
     }
 
     /// Forwards text that holds no `<`.

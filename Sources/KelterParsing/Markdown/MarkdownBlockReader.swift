@@ -81,7 +81,7 @@ struct MarkdownBlockReader {
         case .table:
             style = .table
             // The syntax has no table without one.
-            blocks.hasHeader = true
+            blocks.headerLines = 1
         case .row: blocks.beginRow()
         case .cell:
             skipped = nil

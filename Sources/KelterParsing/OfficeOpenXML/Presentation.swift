@@ -98,7 +98,7 @@ private final class SlideReader: XMLHandler {
         case "tbl":
             blocks.endBlock()
             inTable = true
-        case "tblPr" where inTable: blocks.hasHeader = attributes["firstRow"] == "1"
+        case "tblPr" where inTable: blocks.headerLines = attributes["firstRow"] == "1" ? 1 : 0
         case "tr" where inTable: blocks.beginRow()
         case "tc" where inTable: blocks.beginCell()
         case "Fallback": skip()

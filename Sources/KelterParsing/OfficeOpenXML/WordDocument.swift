@@ -72,8 +72,9 @@ private final class WordReader: XMLHandler {
             tableDepth += 1
         case "tblLook" where tableDepth == 1:
             let bits = attributes["val"].flatMap { Int($0, radix: 16) } ?? 0
-            blocks.hasHeader = attributes["firstRow"].map { $0 == "1" || $0 == "true" } ?? (bits & 0x20 != 0)
-        case "tblHeader" where tableDepth == 1: if blocks.open == nil { blocks.hasHeader = true }
+            let hasHeader = attributes["firstRow"].map { $0 == "1" || $0 == "true" } ?? (bits & 0x20 != 0)
+            blocks.headerLines = hasHeader ? 1 : 0
+        case "tblHeader" where tableDepth == 1: if blocks.open == nil { blocks.headerLines = 1 }
         case "tr" where tableDepth == 1: blocks.beginRow()
         case "tc" where tableDepth == 1: blocks.beginCell()
         case "footnoteReference": notes += footnotes.paragraphs(attributes["id"])

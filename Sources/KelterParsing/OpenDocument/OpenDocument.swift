@@ -78,7 +78,7 @@ private final class OpenDocumentReader: XMLHandler {
             blocks.place = .slide(slide)
         case "frame": inTitle = attributes["class"] == "title"
         case "table": startTable(attributes)
-        case "table-header-rows": if tableDepth == 1, blocks.open == nil { blocks.hasHeader = true }
+        case "table-header-rows": if tableDepth == 1, blocks.open == nil { blocks.headerLines = 1 }
         case "table-row" where tableDepth == 1: startRow(attributes)
         case "table-cell", "covered-table-cell":
             guard tableDepth == 1 else { break }

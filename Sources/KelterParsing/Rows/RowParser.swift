@@ -26,7 +26,7 @@ func parseRows(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> P
                 builder.pendingSpace = false
                 cell.append(to: builder, in: bytes)
             }
-            if isFirst { builder.hasHeader = cells.count > 1 && cells.allSatisfy { $0.isName(in: bytes) } }
+            if isFirst, cells.count > 1, cells.allSatisfy({ $0.isName(in: bytes) }) { builder.headerLines = 1 }
             isFirst = false
         }
     }
