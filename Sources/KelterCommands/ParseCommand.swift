@@ -12,8 +12,19 @@ struct ParseCommand: ExecutableCommand {
     @Argument(help: "The file.")
     var file: String
 
-    @Flag(help: "Print the extracted text, to which all byte ranges refer, instead of the blocks.")
-    var text = false
+    enum Form: String, EnumerableFlag {
+        case blocks, text
+
+        static func help(for value: Form) -> ArgumentHelp? {
+            switch value {
+            case .blocks: "Print the blocks with their places; the default."
+            case .text: "Print the extracted text, to which all byte ranges refer."
+            }
+        }
+    }
+
+    @Flag(exclusivity: .exclusive)
+    var form = Form.blocks
 
     @Option(help: "The media type of the file; default: what its sidecar says, its content and its name.")
     var mediaType: String?
@@ -29,7 +40,7 @@ struct ParseCommand: ExecutableCommand {
                 blocks += part.document.blocks.map { Self.json($0, in: part) }
             }
             terminal.print(file.json.adding("blocks", .array(blocks)).compactText)
-        } else if text {
+        } else if form == .text {
             try file.parts { (part) throws(KelterError) in
                 terminal.print(raw: part.document.text)
             }

@@ -43,7 +43,11 @@ package struct DocumentParser: Sendable {
     ///   `parserLimit` or `parserFailed`; its subject is `name`.
     package func parse(_ bytes: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) -> ParseResult {
         do throws(KelterError) {
-            var result = try parse(bytes, name: name, declared: mediaType.map(DeclaredMediaType.init))
+            let declared = mediaType.map(DeclaredMediaType.init)
+            var result = try parse(bytes, name: name, declared: declared)
+            if isContradicted(result, name: name, declared: declared) {
+                result.document.repairs[.mediaTypeContradicted] = 1
+            }
             if result.document.language == nil {
                 result.document.language = result.document.text.withUnsafeBufferPointer { detectedLanguage(of: $0) }
             }
@@ -128,6 +132,26 @@ package struct DocumentParser: Sendable {
         let isPlainText = try text.isPlainText(beginning)
         let maximum = isPlainText ? limits.maximumPlainTextBytes : limits.maximumBytes
         if size > maximum { throw tooLarge(size, maximum).about(name) }
+    }
+
+    /// Whether the name or the declared type says another format than the content, which decided.
+    private func isContradicted(_ result: ParseResult, name: String, declared: DeclaredMediaType?) -> Bool {
+        // Not having the structure of its format is reported by itself.
+        guard result.document.repairs[.readAsPlainText] == nil else { return false }
+        var said = [expectedMediaType(extension: fileExtension(of: name.withoutGZIPSuffix))]
+        if let declared, !declared.isGeneric, declared.name != result.mediaType {
+            // That it is a text of some kind is true of all texts.
+            let format = TextFormat(mediaType: declared.name)
+            if format != .plainText { said.append(format?.rawValue ?? declared.name) }
+        }
+        return said.contains { $0 != nil && $0 != result.mediaType }
+    }
+
+    /// The media type that an extension promises; `nil` for one that is not known.
+    private func expectedMediaType(extension: String) -> String? {
+        if `extension` == "pdf" { return "application/pdf" }
+        return TextFormat(extension: `extension`)?.rawValue ?? SourceLanguage(extension: `extension`)?.mediaType
+            ?? PackageFormat(extension: `extension`)?.rawValue
     }
 
     private func tooLarge(_ size: Int, _ maximum: Int) -> KelterError {

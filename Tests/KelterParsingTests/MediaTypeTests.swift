@@ -36,6 +36,24 @@ struct MediaTypeTests {
     }
 
     @Test(
+        "That name or declaration say something else than the content is reported",
+        arguments: [
+            ("<!DOCTYPE HTML><p>a", "a.txt", nil, true), ("<!DOCTYPE HTML><p>a", "a", nil, false),
+            ("<!DOCTYPE HTML><p>a", "a.html", "text/html; charset=utf-8", false),
+            ("<!DOCTYPE HTML><p>a", "a.html", "text/plain", false),
+            ("<!DOCTYPE HTML><p>a", "a.html", "application/pdf", true),
+            ("# a", "a.md", "text/html", true), ("# a", "a", "text/markdown", false), ("# a", "a.pdf", nil, true),
+            ("# a", "a.docx", nil, true), ("a = 1", "a.py", "text/x-python", false),
+            ("a = 1", "a.py", "application/octet-stream", false), ("a", "a.unknown", nil, false),
+            ("{,}", "a.json", nil, false),
+        ] as [(String, String, String?, Bool)]
+    )
+    func contradiction(text: String, name: String, declared: String?, expected: Bool) throws {
+        let result = try DocumentParser().parse(Array(text.utf8), name: name, mediaType: declared)
+        #expect(result.document.repairs[.mediaTypeContradicted] == (expected ? 1 : nil))
+    }
+
+    @Test(
         "What no parser reads is refused by the name of its type",
         arguments: [
             ("\u{7F}ELF\u{2}", "application/x-elf"), ("GIF89a", "image/gif"), ("{\\rtf1 a}", "application/rtf"),

@@ -121,6 +121,8 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case controlsRemoved = "controls_removed"
     /// Characters that change the direction of text were removed.
     case bidiRemoved = "bidi_removed"
+    /// The name or the metadata says another format than the content, which decided.
+    case mediaTypeContradicted = "media_type_contradicted"
     /// The file does not have the structure that its name promises and was read as plain text.
     case readAsPlainText = "read_as_plain_text"
     /// Lines that are repeated at the edges of pages were left out: running titles, page numbers.

@@ -7,6 +7,12 @@ struct DeclaredMediaType: Equatable, Sendable {
     /// The `charset` parameter.
     let charset: String?
 
+    /// Whether it says nothing about the format: what is sent when nobody knows, and what contains others.
+    var isGeneric: Bool {
+        ["", "application/octet-stream", "binary/octet-stream", "text/plain", "application/gzip", "application/zip"]
+            .contains(name)
+    }
+
     init(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
             .map { trimmed(String(Substring($0))) }

@@ -50,14 +50,24 @@ enum PackageFormat: String, Sendable {
     }
 
     /// Whether files with this extension are such documents.
-    static func isNamed(_ extension: String) -> Bool { extensions.contains(`extension`) }
+    static func isNamed(_ extension: String) -> Bool { extensions[`extension`] != nil }
+
+    /// The format that an extension promises.
+    init?(extension: String) {
+        guard let format = Self.extensions[`extension`] else { return nil }
+        self = format
+    }
 
     /// Where the first local headers lie.
     private static let beginning = 4096
 
-    private static let extensions: Set<String> = [
-        "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm",
-        "odt", "ott", "ods", "ots", "odp", "otp", "epub",
+    private static let extensions: [String: PackageFormat] = [
+        "docx": .wordDocument, "docm": .wordDocument, "dotx": .wordDocument, "dotm": .wordDocument,
+        "xlsx": .workbook, "xlsm": .workbook, "xltx": .workbook, "xltm": .workbook,
+        "pptx": .presentation, "pptm": .presentation, "ppsx": .presentation, "ppsm": .presentation,
+        "potx": .presentation, "potm": .presentation,
+        "odt": .openText, "ott": .openText, "ods": .openSpreadsheet, "ots": .openSpreadsheet,
+        "odp": .openPresentation, "otp": .openPresentation, "epub": .epub,
     ]
 
     /// The format that the first member names, which OpenDocument and EPUB ask for: its name, then its content unpacked.

@@ -36,13 +36,19 @@ enum TextFormat: String, Sendable {
             return .xml
         case .htmlElement, nil: break
         }
-        if let format = extensions[`extension`] { return format }
+        if let format = Self(extension: `extension`) { return format }
         if SourceLanguage(extension: `extension`) != nil { return .code }
         if let declared, !declared.name.isEmpty {
-            guard let format = byMediaType(declared.name) else { throw unsupported(declared.name) }
+            guard let format = Self(mediaType: declared.name) else { throw unsupported(declared.name) }
             return format
         }
         return opening == .htmlElement ? .html : .plainText
+    }
+
+    /// The format that an extension promises; `nil` for source code and all others.
+    init?(extension: String) {
+        guard let format = Self.extensions[`extension`] else { return nil }
+        self = format
     }
 
     private static let extensions: [String: TextFormat] = [
@@ -54,19 +60,19 @@ enum TextFormat: String, Sendable {
         "html": .html, "htm": .html, "xhtml": .html, "xht": .html,
     ]
 
-    private static func byMediaType(_ name: String) -> TextFormat? {
+    /// The format of a declared type; `nil` for one that no parser reads.
+    init?(mediaType name: String) {
         switch name {
-        case "text/markdown", "text/x-markdown": .markdown
-        case "text/html", "application/xhtml+xml": .html
-        case "text/csv", "text/tab-separated-values", "application/csv": .rows
-        case "application/json": .json
-        case "application/jsonl", "application/x-ndjson", "application/json-lines": .jsonLines
-        case "text/xml", "application/xml": .xml
-        case "application/yaml", "application/x-yaml", "application/toml",
-            "application/octet-stream":
-            .plainText
-        case "text/rtf": nil
-        default: name.utf8.starts(with: "text/".utf8) ? .plainText : nil
+        case "text/markdown", "text/x-markdown": self = .markdown
+        case "text/html", "application/xhtml+xml": self = .html
+        case "text/csv", "text/tab-separated-values", "application/csv": self = .rows
+        case "application/json": self = .json
+        case "application/jsonl", "application/x-ndjson", "application/json-lines": self = .jsonLines
+        case "text/xml", "application/xml": self = .xml
+        case "application/yaml", "application/x-yaml", "application/toml", "application/octet-stream": self = .plainText
+        case "text/rtf": return nil
+        case _ where name.utf8.starts(with: "text/".utf8): self = .plainText
+        default: return nil
         }
     }
 }
