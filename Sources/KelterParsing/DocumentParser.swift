@@ -69,7 +69,7 @@ package struct DocumentParser: Sendable {
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
             if let format = BinaryFormat.recognise(beginning) {
-                if format.isPDF || format.isGZIP { return }
+                if format.isPDF || format.isRTF || format.isGZIP { return }
                 guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
                     throw unsupported(format.mediaType)
                 }
@@ -142,16 +142,16 @@ package struct DocumentParser: Sendable {
         if let declared, !declared.isGeneric, declared.name != result.mediaType {
             // That it is a text of some kind is true of all texts.
             let format = TextFormat(mediaType: declared.name)
-            if format != .plainText { said.append(format?.rawValue ?? declared.name) }
+            if format != .plainText { said.append(format?.rawValue ?? declared.standardName) }
         }
         return said.contains { $0 != nil && $0 != result.mediaType }
     }
 
     /// The media type that an extension promises; `nil` for one that is not known.
     private func expectedMediaType(extension: String) -> String? {
-        if `extension` == "pdf" { return "application/pdf" }
-        return TextFormat(extension: `extension`)?.rawValue ?? SourceLanguage(extension: `extension`)?.mediaType
+        TextFormat(extension: `extension`)?.rawValue ?? SourceLanguage(extension: `extension`)?.mediaType
             ?? PackageFormat(extension: `extension`)?.rawValue
+            ?? ["pdf": "application/pdf", "rtf": "application/rtf"][`extension`]
     }
 
     private func tooLarge(_ size: Int, _ maximum: Int) -> KelterError {
@@ -174,6 +174,9 @@ package struct DocumentParser: Sendable {
             if format.isPDF {
                 let document = try parsePDF(bytes, library: pdfium, limits: limits)
                 return ParseResult(document: document, mediaType: format.mediaType)
+            }
+            if format.isRTF {
+                return ParseResult(document: try parseRTF(bytes, limits: limits), mediaType: format.mediaType)
             }
             if format.isGZIP, !isUnpacked {
                 let content = declared?.name.hasSuffix("gzip") == true ? nil : declared

@@ -35,6 +35,8 @@ struct BinaryFormat: Sendable {
 
     var isPDF: Bool { mediaType == "application/pdf" }
 
+    var isRTF: Bool { mediaType == "application/rtf" }
+
     var isGZIP: Bool { mediaType == "application/gzip" }
 
     /// Whether it is a ZIP archive, which may be a document.

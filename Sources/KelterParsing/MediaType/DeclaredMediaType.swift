@@ -13,6 +13,9 @@ struct DeclaredMediaType: Equatable, Sendable {
             .contains(name)
     }
 
+    /// The name in the form that results have.
+    var standardName: String { name == "text/rtf" ? "application/rtf" : name }
+
     init(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
             .map { trimmed(String(Substring($0))) }
