@@ -109,7 +109,7 @@ package struct DocumentParser: Sendable {
         let declared = mediaType.map(DeclaredMediaType.init)
         switch try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared) {
         case .plainText, .rows, .code: return true
-        case .markdown, .html, .xml, .json, .jsonLines, nil: return false
+        case .markdown, .html, .xml, .json, .jsonLines, .mail, nil: return false
         }
     }
 
@@ -193,6 +193,10 @@ package struct DocumentParser: Sendable {
         var decoder = TextDecoder(bytes)
         try decoder.decodeByteOrderMark()
         let format = try TextFormat.detect(decoder.bytes, extension: `extension`, declared: declared)
+        // Every part of a message says its own charset.
+        if format == .mail, let document = try parseMail(bytes, limits: limits) {
+            return ParseResult(document: document, mediaType: format.rawValue)
+        }
         try decoder.decode(charset: declared?.charset, isHTML: format == .html || format == .xml)
         guard decoder.bytes.count <= limits.maximumTextBytes else {
             throw KelterError(
@@ -212,6 +216,9 @@ package struct DocumentParser: Sendable {
         case .jsonLines: document = try parseJSONLines(decoder.bytes, limits: limits)
         case .rows: document = try parseRows(decoder.bytes, limits: limits)
         case .code: document = try parseCode(decoder.bytes, limits: limits)
+        case .mail:
+            document = try parsePlainText(decoder.bytes, limits: limits)
+            document.repairs[.readAsPlainText] = 1
         }
         document.repairs.merge(decoder.repairs) { $0 + $1 }
         let language = format == .code ? SourceLanguage(extension: `extension`) : nil

@@ -61,6 +61,69 @@ struct SourcesTests {
         }
     }
 
+    @Test("attachments of mail are documents of their own, in the collection of their message")
+    func mail() async throws {
+        try await World.with { world in
+            let collection = "6f1c1d9e-0d5a-4b7e-9a53-2f1f6f0f7c11"
+            let message = """
+                Subject: Die Pumpe
+                Content-Type: multipart/mixed; boundary=b
+
+                --b
+
+                Anbei das Protokoll.
+                --b
+                Content-Disposition: attachment; filename=protokoll.md
+                Content-Transfer-Encoding: base64
+
+                IyBQcm90b2tvbGwKCkRpZSBQdW1wZSBsw6R1ZnQu
+                --b
+                Content-Disposition: attachment; filename=bild.png
+                Content-Transfer-Encoding: base64
+
+                iVBORw0KGgo=
+                --b--
+                """
+            try world.write("a/pumpe.eml", message)
+            try world.write(
+                "a/pumpe.eml.meta.json",
+                #"{"external_id": "post-1", "title": "Brief", "collection_id": "\#(collection)", "room": 7}"#
+            )
+            try world.write("b.mbox", "From x\nSubject: Eins\n\nErste Nachricht.\n\nFrom y\n" + message)
+            let result = try await world.kelter("ingest", world.documents, "--json")
+            let report = try result.json
+            #expect(result.exitCode == 1 && report["found"]?.int == 7 && report["balanced"] == .bool(true))
+            #expect(report["outcomes"]?["inserted"]?.int == 5)
+            let failures = report["failures"]?.array?.map {
+                "\($0["external_id"]?.string ?? "") \($0["code"]?.string ?? "")"
+            }
+            #expect(
+                failures?.sorted() == [
+                    "a/pumpe.eml/bild.png unsupported_media_type", "b.mbox/2.eml/bild.png unsupported_media_type",
+                ]
+            )
+            let rows = try await world.rows(
+                """
+                SELECT external_id, title, coalesce(collection_id::text, '-'), media_type, metadata ->> 'room',
+                    metadata ->> 'attached_to' FROM rag.documents ORDER BY external_id
+                """
+            )
+            #expect(
+                rows == [
+                    ["a/pumpe.eml/protokoll.md", "Protokoll", collection, "text/markdown", "7", "a/pumpe.eml"],
+                    ["b.mbox/1.eml", "Eins", "-", "message/rfc822", nil, nil],
+                    ["b.mbox/2.eml", "Die Pumpe", "-", "message/rfc822", nil, nil],
+                    ["b.mbox/2.eml/protokoll.md", "Protokoll", "-", "text/markdown", nil, "b.mbox/2.eml"],
+                    ["post-1", "Brief", collection, "message/rfc822", "7", nil],
+                ]
+            )
+            // As they are.
+            let again = try await world.kelter("ingest", world.documents, "--json").json
+            #expect(again["outcomes"]?["unchanged"]?.int == 5)
+            try await IndependentCheck(world).run()
+        }
+    }
+
     @Test("patterns and lists choose files; a list may name what is not there")
     func lists() async throws {
         try await World.with { world in

@@ -129,6 +129,8 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case repeatedLinesRemoved = "repeated_lines_removed"
     /// Bytes of navigation, footers and what else every page of a site has were left out.
     case boilerplateRemoved = "boilerplate_removed"
+    /// Attachments of a mail message are documents of their own where it is taken apart.
+    case attachmentsApart = "attachments_apart"
     /// Parts that the document is said to consist of, such as the chapters of a book, are not there.
     case partsMissing = "parts_missing"
     /// Pages could not be read at all.

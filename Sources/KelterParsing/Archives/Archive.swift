@@ -1,13 +1,24 @@
 import Glibc
 package import KelterModel
 
-/// The archives that are taken apart, by their names; office documents are archives too, but none of these.
+/// The files that are taken apart, by their names; office documents are archives too, but none of these.
 package enum ArchiveFormat: Sendable {
     case zip, tar, compressedTar
+    /// A mail message, which is a document itself and may have attachments.
+    case message
+    /// A file of mail messages.
+    case mailbox
 
     private static let suffixes: [(String, ArchiveFormat)] = [
         (".zip", .zip), (".tar", .tar), (".tar.gz", .compressedTar), (".tgz", .compressedTar),
+        (".eml", .message), (".mbox", .mailbox),
     ]
+
+    /// Whether what it holds has the metadata of the file, but for what names a single document.
+    package var passesMetadata: Bool { self == .message || self == .mailbox }
+
+    /// Whether such a file is a document beside those that it holds.
+    package var isDocument: Bool { self == .message }
 
     /// The format of a file name; `nil` for all others.
     package init?(fileName: String) {
@@ -55,21 +66,21 @@ package struct ArchiveMember: Equatable, Sendable {
     package let packedSize: Int
     /// The checksum of a ZIP member.
     package let crc: UInt32?
-    /// Whether it is packed by DEFLATE.
-    package let isDeflated: Bool
+    let packing: ArchivePacking
 
-    /// The member as JSON: `[name, offset, size, packed size, CRC-32 or null, whether deflated]`.
+    /// The member as JSON: `[name, offset, size, packed size, CRC-32 or null, how it is packed]`.
     package var json: JSONValue {
         .array([
             .string(name), .int(offset), .int(size), .int(packedSize), crc.map { .int(Int($0)) } ?? .null,
-            .bool(isDeflated),
+            .string(packing.name),
         ])
     }
 
     /// Reads what ``json`` made; `nil` for anything else.
     package init?(_ json: JSONValue) {
         guard let name = json[0]?.string, let offset = json[1]?.int, let size = json[2]?.int,
-            let packedSize = json[3]?.int, let isDeflated = json[5]?.bool, offset >= 0, size >= 0, packedSize >= 0
+            let packedSize = json[3]?.int, let packing = json[5]?.string.flatMap(ArchivePacking.init(name:)),
+            offset >= 0, size >= 0, packedSize >= 0
         else { return nil }
         self.init(
             name: name,
@@ -77,17 +88,51 @@ package struct ArchiveMember: Equatable, Sendable {
             size: size,
             packedSize: packedSize,
             crc: json[4]?.int.flatMap { UInt32(exactly: $0) },
-            isDeflated: isDeflated
+            packing: packing
         )
     }
 
-    init(name: String, offset: Int, size: Int, packedSize: Int, crc: UInt32? = nil, isDeflated: Bool = false) {
+    init(
+        name: String,
+        offset: Int,
+        size: Int,
+        packedSize: Int,
+        crc: UInt32? = nil,
+        packing: ArchivePacking = .none
+    ) {
         self.name = name
         self.offset = offset
         self.size = size
         self.packedSize = packedSize
         self.crc = crc
-        self.isDeflated = isDeflated
+        self.packing = packing
+    }
+}
+
+/// How a member is written down in its archive.
+enum ArchivePacking: Equatable, Sendable {
+    /// As it is.
+    case none
+    case deflated
+    /// As an attachment of a mail message.
+    case encoded(TransferEncoding)
+
+    var name: String {
+        switch self {
+        case .none: "none"
+        case .deflated: "deflate"
+        case .encoded(let encoding): encoding.rawValue
+        }
+    }
+
+    init?(name: String) {
+        switch name {
+        case "none": self = .none
+        case "deflate": self = .deflated
+        default:
+            guard let encoding = TransferEncoding(rawValue: name) else { return nil }
+            self = .encoded(encoding)
+        }
     }
 }
 
@@ -148,6 +193,8 @@ package final class Archive: Sendable {
         case .tar, .compressedTar:
             var reader = TarReader(file: file, limits: limits)
             entries = try reader.entries()
+        case .message: entries = try MailDirectory(file: file, limits: limits).attachments()
+        case .mailbox: entries = try MailDirectory(file: file, limits: limits).messages()
         }
         var total = 0
         for case .member(let member) in entries {
@@ -158,7 +205,7 @@ package final class Archive: Sendable {
         }
         return entries.map { entry in
             guard case .member(let member) = entry else { return entry }
-            guard ArchiveFormat(fileName: member.name) == nil else {
+            guard ArchiveFormat(fileName: member.name)?.isDocument ?? true else {
                 return .failed(name: member.name, file.limit("An archive inside an archive is not opened."))
             }
             guard limits.admits(member.size, packedInto: member.packedSize) else {
@@ -189,7 +236,8 @@ package final class Archive: Sendable {
             if member.crc != nil { checksum.update(bytes) }
             try body(bytes)
         }
-        if member.isDeflated {
+        switch member.packing {
+        case .deflated:
             let inflater = try Inflater(.raw)
             var offset = start
             let end = start + member.packedSize
@@ -199,7 +247,14 @@ package final class Archive: Sendable {
                 try inflater.inflate(bytes, file: file, take)
             }
             guard inflater.isAtEnd else { throw file.invalid("It ends too early.") }
-        } else {
+        case .encoded(let encoding):
+            let encoded = try file.bytes(at: start, count: member.packedSize)
+            let decoded = encoded.withUnsafeBufferPointer { encoding.decoded($0) }
+            let result: Result<Void, KelterError> = decoded.withUnsafeBytes { buffer in
+                do throws(KelterError) { return .success(try take(buffer)) } catch { return .failure(error) }
+            }
+            try result.get()
+        case .none:
             var offset = start
             while offset < start + member.size {
                 let bytes = try file.bytes(

@@ -66,7 +66,8 @@ struct ZIPDirectory {
     /// Where the bytes of a member begin, behind its local header.
     func start(of member: ArchiveMember) throws(KelterError) -> Int {
         let record = Record(bytes: try file.bytes(at: member.offset, count: 30), file: file)
-        guard try record.number(0, 4) == 0x0403_4B50, try record.number(8, 2) == (member.isDeflated ? 8 : 0) else {
+        guard try record.number(0, 4) == 0x0403_4B50, try record.number(8, 2) == (member.packing == .deflated ? 8 : 0)
+        else {
             throw file.invalid("The member is not where the directory says.")
         }
         return member.offset + 30 + (try record.number(26, 2)) + (try record.number(28, 2))
@@ -207,7 +208,7 @@ struct ZIPDirectory {
                 size: header.size,
                 packedSize: header.packedSize,
                 crc: header.crc,
-                isDeflated: header.method == 8
+                packing: header.method == 8 ? .deflated : .none
             )
         )
     }

@@ -11,6 +11,7 @@ enum TextFormat: String, Sendable {
     /// Rows of values: comma, semicolon, tab or bar between them.
     case rows = "text/csv"
     case code = "text/x-source"
+    case mail = "message/rfc822"
 
     /// Whether a file that is too large to be parsed may be read as plain text, which loses nothing but structure.
     var isPlainTextWhenLarge: Bool { [.json, .jsonLines, .rows, .code].contains(self) }
@@ -37,6 +38,13 @@ enum TextFormat: String, Sendable {
         case .htmlElement, nil: break
         }
         if let format = Self(extension: `extension`) { return format }
+        guard `extension` != "mbox" else {
+            throw KelterError(
+                .unsupportedMediaType,
+                "A mailbox is no document but holds many.",
+                fix: "Ingest it with 'kelter ingest', which takes it apart."
+            )
+        }
         if SourceLanguage(extension: `extension`) != nil { return .code }
         if let declared, !declared.name.isEmpty {
             guard let format = Self(mediaType: declared.name) else { throw unsupported(declared.name) }
@@ -57,7 +65,7 @@ enum TextFormat: String, Sendable {
         "toml": .plainText, "ini": .plainText,
         "rst": .plainText, "adoc": .plainText, "tex": .plainText, "srt": .plainText, "vtt": .plainText,
         "md": .markdown, "markdown": .markdown, "mdown": .markdown, "mkd": .markdown, "mkdn": .markdown,
-        "html": .html, "htm": .html, "xhtml": .html, "xht": .html,
+        "eml": .mail, "html": .html, "htm": .html, "xhtml": .html, "xht": .html,
     ]
 
     /// The format of a declared type; `nil` for one that no parser reads.
@@ -69,6 +77,7 @@ enum TextFormat: String, Sendable {
         case "application/json": self = .json
         case "application/jsonl", "application/x-ndjson", "application/json-lines": self = .jsonLines
         case "text/xml", "application/xml": self = .xml
+        case "message/rfc822": self = .mail
         case "application/yaml", "application/x-yaml", "application/toml", "application/octet-stream": self = .plainText
         case "text/rtf": return nil
         case _ where name.utf8.starts(with: "text/".utf8): self = .plainText

@@ -106,7 +106,7 @@ struct S3Walk: InputWalk {
         let candidates = SidecarName.candidates(for: name).map { directory + $0 }
         used.formUnion(candidates)
         guard filter.admits(path: path, name: name) else { return nil }
-        guard ArchiveFormat(fileName: name) == nil else {
+        guard ArchiveFormat(fileName: name)?.isDocument ?? true else {
             let error = KelterError(
                 .archiveInvalid,
                 "An archive in a bucket is not opened.",

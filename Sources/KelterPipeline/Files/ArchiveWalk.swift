@@ -5,6 +5,7 @@ import KelterParsing
 struct ArchiveWalk: Sendable {
     private let path: String
     private let relativePath: String
+    private let sidecar: String?
     private let filter: GlobFilter
     private var found: [FoundEntry] = []
     private var position = 0
@@ -16,15 +17,19 @@ struct ArchiveWalk: Sendable {
     /// - Parameters:
     ///   - path: The archive.
     ///   - relativePath: Its path relative to the batch root.
+    ///   - sidecar: The metadata file whose scope the files inherit that have none of their own; `nil` for none.
     ///   - filter: Which files belong to the batch.
-    init(path: String, relativePath: String, filter: GlobFilter) {
+    init(path: String, relativePath: String, sidecar: String? = nil, filter: GlobFilter) {
         self.path = path
         self.relativePath = relativePath
+        self.sidecar = sidecar
         self.filter = filter
         do throws(KelterError) {
             list(try ArchiveShelf.shared.archive(path).entries())
         } catch {
-            found = [.failed(relativePath: relativePath, error)]
+            // A message has a place of its own beside what is attached to it.
+            let isDocument = ArchiveFormat(fileName: path)?.isDocument ?? false
+            found = [.failed(relativePath: isDocument ? relativePath + "/attachments" : relativePath, error)]
         }
     }
 
@@ -73,7 +78,7 @@ struct ArchiveWalk: Sendable {
         let file = FoundFile(
             location: .member(member, of: path),
             relativePath: place(member.name),
-            sidecar: sidecar.map { .member($0, of: path) },
+            sidecar: sidecar.map { .member($0, of: path) } ?? self.sidecar.map { .file($0) },
             name: name
         )
         found.append(.file(file))

@@ -19,7 +19,8 @@ package struct FileTree: InputWalk {
     private enum Pending: Sendable {
         case directory(String, PathPattern?)
         case records(RecordScanner)
-        case archive(String)
+        /// With the metadata that what it holds inherits.
+        case archive(String, sidecar: String?)
         case members(ArchiveWalk)
     }
 
@@ -65,10 +66,12 @@ package struct FileTree: InputWalk {
             used.formUnion(candidates)
             if opensContainers, RecordScanner.isRecordFile(path) {
                 pending.append(.records(RecordScanner(path: path, relativePath: relative(path))))
-            } else if opensContainers, ArchiveFormat(fileName: path) != nil {
-                pending.append(.archive(path))
-            } else {
-                let sidecar = candidates.first { access($0, F_OK) == 0 }
+                continue
+            }
+            let sidecar = candidates.first { access($0, F_OK) == 0 }
+            let format = opensContainers ? ArchiveFormat(fileName: path) : nil
+            if let format { pending.append(.archive(path, sidecar: format.passesMetadata ? sidecar : nil)) }
+            if format?.isDocument ?? true {
                 ready.append(.file(FoundFile(path: path, relativePath: relative(path), sidecarPath: sidecar)))
             }
         }
@@ -91,8 +94,9 @@ package struct FileTree: InputWalk {
                 guard !entries.isEmpty else { continue }
                 pending.append(.records(scanner))
                 return entries
-            case .archive(let path):
-                pending.append(.members(ArchiveWalk(path: path, relativePath: relative(path), filter: filter)))
+            case .archive(let path, let sidecar):
+                let walk = ArchiveWalk(path: path, relativePath: relative(path), sidecar: sidecar, filter: filter)
+                pending.append(.members(walk))
             case .members(var walk):
                 let entries = walk.next(count)
                 guard !entries.isEmpty else { continue }
@@ -117,7 +121,7 @@ package struct FileTree: InputWalk {
         let sidecars = Set(listing.lazy.filter { $0.kind == .file && SidecarName.isSidecar($0.name) }.map(\.name))
         var used: Set<String> = []
         var subdirectories: [String] = []
-        var archives: [String] = []
+        var archives: [Pending] = []
         var found: [FoundEntry] = []
         for entry in listing {
             let path = directory == "/" ? "/" + entry.name : directory + "/" + entry.name
@@ -146,14 +150,14 @@ package struct FileTree: InputWalk {
             case .file:
                 let candidates = SidecarName.candidates(for: entry.name).filter(sidecars.contains)
                 used.formUnion(candidates)
-                if opensContainers, ArchiveFormat(fileName: entry.name) != nil {
+                let sidecar = candidates.first.map { directory + "/" + $0 }
+                if opensContainers, let format = ArchiveFormat(fileName: entry.name) {
                     // What it holds is chosen file by file.
                     let isExcluded = !GlobFilter(exclude: filter.exclude).admits(path: relativePath, name: entry.name)
-                    if !isExcluded { archives.append(path) }
-                    continue
+                    if !isExcluded { archives.append(.archive(path, sidecar: format.passesMetadata ? sidecar : nil)) }
+                    guard format.isDocument else { continue }
                 }
                 guard filter.admits(path: relativePath, name: entry.name) else { continue }
-                let sidecar = candidates.first.map { directory + "/" + $0 }
                 found.append(.file(FoundFile(path: path, relativePath: relativePath, sidecarPath: sidecar)))
             }
         }
@@ -162,7 +166,7 @@ package struct FileTree: InputWalk {
         }
         ready = found.reversed()
         pending.append(contentsOf: subdirectories.reversed().map { .directory($0, pattern) })
-        pending.append(contentsOf: archives.reversed().map { .archive($0) })
+        pending.append(contentsOf: archives.reversed())
     }
 
     private func relative(_ path: String) -> String { KelterPipeline.relative(path, to: root) }

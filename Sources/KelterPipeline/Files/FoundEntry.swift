@@ -1,4 +1,5 @@
 package import KelterModel
+import KelterParsing
 
 /// A document found for ingestion.
 package struct FoundFile: Equatable, Sendable {
@@ -28,6 +29,21 @@ package struct FoundFile: Equatable, Sendable {
             sidecar: sidecarPath.map { .file($0) },
             name: name ?? lastComponent(path)
         )
+    }
+
+    /// Whether its metadata are those of the file that holds it.
+    var inheritsMetadata: Bool {
+        if case (.member, .file?) = (location, sidecar) { true } else { false }
+    }
+
+    /// The path of the mail message that it is attached to, relative to the root; `nil` for all others.
+    func attachedTo(root: String?) -> String? {
+        guard case .member(let member, let path) = location, let format = ArchiveFormat(fileName: path),
+            format.passesMetadata
+        else { return nil }
+        let file = root.map { relative(path, to: $0) } ?? lastComponent(path)
+        guard let slash = member.name.lastIndex(of: "/") else { return format.isDocument ? file : nil }
+        return file + "/" + member.name[..<slash]
     }
 
     /// The path of the file that has to be opened.

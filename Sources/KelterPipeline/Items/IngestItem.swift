@@ -229,14 +229,27 @@ struct ItemReader: Sendable {
             let record = try line.read(from: path, maximum: min(maximumBytes, ParsingLimits().maximumBytes))
             return (record.metadata, try FileContent(record.text, keepUpTo: Self.keepUpTo))
         }
-        guard let location = sidecarLocation(of: file) else { return (nil, nil) }
+        let attachedTo = file.attachedTo(root: root)
+        guard let location = sidecarLocation(of: file) else {
+            return (attachedTo.map { .object([("attached_to", .string($0))]) }, nil)
+        }
         let limit = 1 << 20
         let bytes = try location.read(keepUpTo: limit, maximum: limit, buckets: buckets).bytes ?? []
         do throws(JSONReader.Failure) {
-            return (try JSONReader.read(bytes), nil)
+            let metadata = try JSONReader.read(bytes)
+            return (file.inheritsMetadata ? Self.inherited(metadata, attachedTo: attachedTo) : metadata, nil)
         } catch {
             throw Sidecar.notJSON(error).about(location.path)
         }
+    }
+
+    /// The metadata of a mail message as its attachments have it: where they belong, but not what the message is.
+    private static func inherited(_ metadata: JSONValue, attachedTo: String?) -> JSONValue {
+        guard case .object(let members) = metadata else { return metadata }
+        let own: Set = ["external_id", "title", "language", "media_type", "attached_to"]
+        return .object(
+            members.filter { !own.contains($0.name) } + (attachedTo.map { [("attached_to", .string($0))] } ?? [])
+        )
     }
 
     private func sidecarLocation(of file: FoundFile) -> ContentLocation? {
