@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo test test-long test-http lint clean
+.PHONY: help deps deps-test build demo test test-long test-http fuzz lint clean
 
 KELTER := .build/release/kelter
 export QUESTION_DE ?= Bis wann muss Resturlaub aus dem Vorjahr angetreten werden?
@@ -15,7 +15,8 @@ deps: ## install what Kelter needs: Debian packages, the embedded PostgreSQL and
 	@Config/install-packages.sh
 	@Config/install-parts.sh
 
-deps-test: deps ## install what the tests need besides: the LiteLLM proxy, a server of buckets
+deps-test: deps ## install what the tests need besides: the LiteLLM proxy, a server of buckets, documents to read
+	@Config/install-packages.sh debian-test-packages.txt
 	@Config/install-test-parts.sh
 	@Config/install-test-parts.sh s3
 
@@ -46,6 +47,9 @@ test-http: deps-test ## hold the HTTP service against its own OpenAPI descriptio
 	@Config/install-test-parts.sh http
 	swift build --product kelter
 	@Tests/schemathesis.sh
+
+fuzz: deps ## fuzz every parser for SECONDS (60) with libFuzzer and AddressSanitizer
+	@Tests/fuzz.sh $(or $(SECONDS),60)
 
 lint: ## check the formatting and the style rules
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

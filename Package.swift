@@ -138,3 +138,24 @@ let package = Package(
 for target in package.targets where target.type != .system && target.name != "CLibCLD2" {
     target.swiftSettings = settings
 }
+
+// The fuzzer has libFuzzer's main function instead of its own: a package by itself, for `make fuzz`.
+if Context.environment["KELTER_FUZZING"] != nil {
+    let libraries = ["KelterModel", "KelterParsing", "CLibXML2", "CLibCMark", "CLibUchardet", "CLibCLD2", "CZlib"]
+    package.dependencies = []
+    package.products = []
+    package.targets =
+        package.targets.filter { libraries.contains($0.name) } + [
+            .executableTarget(
+                name: "kelter-fuzz",
+                dependencies: ["KelterModel", "KelterParsing", "CZlib"],
+                path: "Tests",
+                exclude: ["Fuzzing/tokens.dict"],
+                sources: [
+                    "Fuzzing", "KelterParsingTests/ParsedDocumentChecks.swift", "KelterParsingTests/Samples.swift",
+                    "KelterParsingTests/Archives/ArchiveSamples.swift", "KelterParsingTests/Office/OfficeSamples.swift",
+                ],
+                swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]
+            )
+        ]
+}

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Installs the packages of debian-packages.txt that are missing; says and does nothing when none is.
+# Installs the packages of debian-packages.txt, or of the list beside it that is named, that are missing; says and does
+# nothing when none is.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-mapfile -t wanted < <(grep -v '^#' "$here/debian-packages.txt")
+mapfile -t wanted < <(grep -v '^#' "$here/${1:-debian-packages.txt}")
 missing=()
 for package in "${wanted[@]}"; do
     state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)

@@ -7,6 +7,7 @@ func violations(of document: ParsedDocument) -> [String] {
     let text = document.text
     if String(validating: text, as: UTF8.self) == nil { found.append("the text is not UTF-8") }
     if text.contains(0) { found.append("the text has NUL") }
+    if document.title?.utf8.contains(0) == true { found.append("the title has NUL") }
     if text.contains(0x0D) { found.append("the text has CR") }
     if document.sections.first != .root { found.append("section 0 is not the root") }
 

@@ -47,7 +47,10 @@ struct MailHeader {
     /// The first field with a name in lower case, as text; `nil` when it is not there or empty.
     func text(_ name: String) -> String? {
         guard let field = fields.first(where: { $0.name == name }) else { return nil }
-        let text = collapsedText(Array(decodedWords(field.value).utf8))
+        var bytes = Array(decodedWords(field.value).utf8)
+        var cleaner = TextCleaner()
+        cleaner.clean(&bytes)
+        let text = collapsedText(bytes)
         return text.isEmpty ? nil : text
     }
 

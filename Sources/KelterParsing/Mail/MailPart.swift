@@ -45,7 +45,7 @@ struct MailPart {
         charset = declared?.parameters["charset"]
         let disposition = header.parameters("content-disposition")
         let name = disposition?.parameters["filename"] ?? declared?.parameters["name"]
-        self.name = name.flatMap { trimmed($0).isEmpty ? nil : trimmed($0) }
+        self.name = name.map { trimmed($0.replacing("\0", with: "")) }.flatMap { $0.isEmpty ? nil : $0 }
         isAttachment = disposition?.value == "attachment"
         encoding = header.parameters("content-transfer-encoding").flatMap { TransferEncoding(rawValue: $0.value) }
         guard type.utf8.starts(with: "multipart/".utf8), depth < Self.deepest,

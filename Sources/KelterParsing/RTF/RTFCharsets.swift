@@ -33,7 +33,7 @@ struct RTFCharsets {
         return converters[name]?.convert(bytes) ?? (Array(String(decoding: bytes, as: UTF8.self).utf8), 0)
     }
 
-    /// What `\fcharset` means. Source: the specification, section "Font Table".
+    /// The charsets by their numbers in `\fcharset`: the specification, section "Font Table".
     private static let names: [Int: String] = [
         0: "windows-1252", 77: "macintosh", 128: "cp932", 129: "cp949", 130: "cp1361", 134: "cp936", 136: "cp950",
         161: "windows-1253", 162: "windows-1254", 163: "windows-1258", 177: "windows-1255", 178: "windows-1256",

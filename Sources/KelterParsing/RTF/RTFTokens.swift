@@ -1,4 +1,4 @@
-/// What an RTF file consists of. Source: Rich Text Format Specification 1.9.1, section "RTF Syntax".
+/// What an RTF file consists of: Rich Text Format Specification 1.9.1, section "RTF Syntax".
 enum RTFToken {
     case groupStart, groupEnd
     /// A control word, and its number if it has one.

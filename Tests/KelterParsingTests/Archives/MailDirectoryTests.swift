@@ -40,7 +40,8 @@ struct MailDirectoryTests {
     @Test("The messages of a mailbox are divided at their first lines", arguments: ["\n", "\r\n"])
     func mailbox(lineEnd: String) throws {
         let mail = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Disposition: attachment\n\nx\n--b--\n"
-        let text = "From a@b Mon\nSubject: A\n\nText\nFrom here on\n\nFrom c@d Tue\nSubject: B\n\(mail)\nFrom e@f\nTo: C\n"
+        let text =
+            "From a@b Mon\nSubject: A\n\nText\nFrom here on\n\nFrom c@d Tue\nSubject: B\n\(mail)\nFrom e@f\nTo: C\n"
             .replacingOccurrences(of: "\n", with: lineEnd)
         #expect(
             try contents(text, "a.mbox").map { $0.split(separator: lineEnd)[0] }

@@ -49,6 +49,7 @@ struct MailTests {
                 "To: x\nContent-Type: multipart/alternative; boundary=\"b\"\n\n--b\nContent-Type: text/html\n\n<p>H\n--b\nContent-Type: text/plain\n\nP\n--b--\nRest",
                 ["paragraph: To: x", "paragraph: H"]
             ),
+            ("Subject: A\0B\u{202E}\nTo: \r\0\n\nC\0D", ["heading1: AB", "paragraph: CD"]),
             ("To: x\nContent-Type: multipart/mixed\n\nohne Grenze", ["paragraph: To: x", "paragraph: ohne Grenze"]),
         ] as [(String, [String])]
     )
