@@ -109,7 +109,7 @@ package struct DocumentParser: Sendable {
         let declared = mediaType.map(DeclaredMediaType.init)
         switch try? TextFormat.detect(bytes, extension: fileExtension(of: name), declared: declared) {
         case .plainText, .rows, .code: return true
-        case .markdown, .html, .xml, .json, .jsonLines, .mail, nil: return false
+        case .markdown, .html, .xml, .json, .jsonLines, .mail, .reStructuredText, .asciiDoc, nil: return false
         }
     }
 
@@ -216,6 +216,8 @@ package struct DocumentParser: Sendable {
         case .jsonLines: document = try parseJSONLines(decoder.bytes, limits: limits)
         case .rows: document = try parseRows(decoder.bytes, limits: limits)
         case .code: document = try parseCode(decoder.bytes, limits: limits)
+        case .reStructuredText: document = try parseReStructuredText(decoder.bytes, limits: limits)
+        case .asciiDoc: document = try parseAsciiDoc(decoder.bytes, limits: limits)
         case .mail:
             document = try parsePlainText(decoder.bytes, limits: limits)
             document.repairs[.readAsPlainText] = 1

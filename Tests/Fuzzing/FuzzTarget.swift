@@ -4,7 +4,7 @@ import KelterParsing
 
 /// What libFuzzer's bytes are taken for; the raw value is the name by which a target is chosen.
 enum FuzzTarget: String, CaseIterable {
-    case txt, md, html, xml, csv, json, jsonl, swift, rtf, eml, mbox, zip, pdf, docx, xlsx, pptx, odt, epub
+    case txt, md, rst, adoc, html, xml, csv, json, jsonl, swift, rtf, eml, mbox, zip, pdf, docx, xlsx, pptx, odt, epub
 
     /// Parses the bytes; a broken promise of the document ends the process, as a finding.
     ///
@@ -69,6 +69,16 @@ enum FuzzTarget: String, CaseIterable {
         case .txt, .swift:
             texts([Samples.plainText, "\u{FEFF}a\r\nb\u{0}\u{202E}c"]) + [[0xFF, 0xFE, 0x41, 0, 0xE4, 0]]
         case .md: texts([Samples.markdown])
+        case .rst:
+            texts([
+                "==\nA\n==\n\nB\n-\n- c\n\n  1. d::\n\n      e\n\n.. note:: f\n   :x: y\n\n   g `h <i>`_ :j:`k`\n\n+--+\n|l |\n+==+\n"
+                    + "\n=  =\nm  n\n=  =\n\nt\n  u\n:v: w\n.. [1] x\n| y\n"
+            ])
+        case .adoc:
+            texts([
+                "= A\n:b: c\n\n== D {b}\n\n* e\n** f +\ng\n\n[cols=2]\n|===\n|h\n2+a|i\n|===\n\n----\nj\n----\n____\nk\n____\nl:: m\n\n"
+                    + "n\n---\n*o* <<p,q>> link:r[s]\n"
+            ])
         case .html:
             texts([Samples.html, "<main><table><caption>a</caption><tr><th>b<tr><td>c</table></main><nav>d</nav>"])
         case .epub: texts([Samples.html])

@@ -2,7 +2,7 @@ import KelterModel
 
 /// The header of a mail message or of one of its parts: RFC 5322, section 2.2.
 struct MailHeader {
-    /// Names in lower case, and values without line ends.
+    /// Names in lower case, and values without line ends and NUL.
     private let fields: [(name: String, value: [UInt8])]
 
     /// Reads a header.
@@ -23,12 +23,12 @@ struct MailHeader {
                 break
             }
             if first == 0x20 || first == 0x09 {
-                if !fields.isEmpty { fields[fields.count - 1].value += line }
+                if !fields.isEmpty { fields[fields.count - 1].value += line.filter { $0 != 0 } }
             } else if let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > position,
                 line[..<colon].allSatisfy({ 0x21...0x7E ~= $0 || $0 == 0x20 })
             {
                 let name = lowercasedASCII(trimmed(String(decoding: line[..<colon], as: UTF8.self)))
-                fields.append((name, Array(line[(colon + 1)...])))
+                fields.append((name, line[(colon + 1)...].filter { $0 != 0 }))
             } else if !line.starts(with: Array("From ".utf8)) {
                 // No header field: the content begins without an empty line.
                 break

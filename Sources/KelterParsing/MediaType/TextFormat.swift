@@ -12,9 +12,11 @@ enum TextFormat: String, Sendable {
     case rows = "text/csv"
     case code = "text/x-source"
     case mail = "message/rfc822"
+    case reStructuredText = "text/x-rst"
+    case asciiDoc = "text/asciidoc"
 
     /// Whether a file that is too large to be parsed may be read as plain text, which loses nothing but structure.
-    var isPlainTextWhenLarge: Bool { [.json, .jsonLines, .rows, .code].contains(self) }
+    var isPlainTextWhenLarge: Bool { [.json, .jsonLines, .rows, .code, .reStructuredText, .asciiDoc].contains(self) }
 
     /// Decides the format of a text: by content, then by the name's extension, then by the declared type.
     ///
@@ -63,7 +65,8 @@ enum TextFormat: String, Sendable {
         "txt": .plainText, "text": .plainText, "log": .plainText, "csv": .rows, "tsv": .rows, "tab": .rows,
         "json": .json, "jsonl": .jsonLines, "ndjson": .jsonLines, "xml": .xml, "yaml": .plainText, "yml": .plainText,
         "toml": .plainText, "ini": .plainText,
-        "rst": .plainText, "adoc": .plainText, "tex": .plainText, "srt": .plainText, "vtt": .plainText,
+        "rst": .reStructuredText, "rest": .reStructuredText, "adoc": .asciiDoc, "asciidoc": .asciiDoc, "asc": .asciiDoc,
+        "tex": .plainText, "srt": .plainText, "vtt": .plainText,
         "md": .markdown, "markdown": .markdown, "mdown": .markdown, "mkd": .markdown, "mkdn": .markdown,
         "eml": .mail, "html": .html, "htm": .html, "xhtml": .html, "xht": .html,
     ]
@@ -78,6 +81,8 @@ enum TextFormat: String, Sendable {
         case "application/jsonl", "application/x-ndjson", "application/json-lines": self = .jsonLines
         case "text/xml", "application/xml": self = .xml
         case "message/rfc822": self = .mail
+        case "text/x-rst", "text/prs.fallenstein.rst", "text/restructured": self = .reStructuredText
+        case "text/asciidoc", "text/x-asciidoc": self = .asciiDoc
         case "application/yaml", "application/x-yaml", "application/toml", "application/octet-stream": self = .plainText
         case "text/rtf": return nil
         case _ where name.utf8.starts(with: "text/".utf8): self = .plainText

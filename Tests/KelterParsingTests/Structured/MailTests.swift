@@ -50,6 +50,10 @@ struct MailTests {
                 ["paragraph: To: x", "paragraph: H"]
             ),
             ("Subject: A\0B\u{202E}\nTo: \r\0\n\nC\0D", ["heading1: AB", "paragraph: CD"]),
+            (
+                "To: x\nContent-Type: a/\0b\nContent-Disposition: attachment\n\nx",
+                ["paragraph: To: x\nAttachments: a/b"]
+            ),
             ("To: x\nContent-Type: multipart/mixed\n\nohne Grenze", ["paragraph: To: x", "paragraph: ohne Grenze"]),
         ] as [(String, [String])]
     )
