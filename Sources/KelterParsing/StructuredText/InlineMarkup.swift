@@ -185,13 +185,14 @@ private struct InlineReader {
 
     mutating func write(_ text: [UInt8]) { output += text }
 
-    /// Takes what stands between two marks that begin here, without them; false when it does not end.
+    /// Takes what stands between two marks that begin here, without them.
     ///
     /// - Parameters:
     ///   - opening: The mark here.
     ///   - closing: The mark at the end.
     ///   - isConstrained: Whether it must not begin or end inside a word, nor with a space.
     ///   - reading: Makes text of it.
+    /// - Returns: Whether it ends.
     mutating func take(
         between opening: StaticString,
         _ closing: StaticString,
