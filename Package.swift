@@ -99,7 +99,9 @@ let package = Package(
         ),
         .executableTarget(
             name: "KelterBenchmarks",
-            dependencies: ["KelterModel", "KelterEmbedding", "KelterLocal", "KelterStore", "KelterTestSupport"]
+            dependencies: [
+                "KelterModel", "KelterParsing", "KelterEmbedding", "KelterLocal", "KelterStore", "KelterTestSupport",
+            ]
         ),
 
         .testTarget(name: "KelterModelTests", dependencies: ["KelterModel"]),

@@ -6,7 +6,7 @@ import KelterTestSupport
 
 /// `kelter-bench [FILES]`: batches of text files against an instant endpoint, without and with the vector index in place;
 /// `kelter-bench embedding [TEXTS]`: the embedding client alone; `kelter-bench batch [FILES [MB]]`: a batch that is
-/// disturbed, perhaps with one large text in it.
+/// disturbed, perhaps with one large text in it; `kelter-bench parse DIRECTORY`: the parsers alone.
 ///
 /// The first runs the release binary beside it as a process of its own, so that memory and processor time are those of
 /// the product. Everything is made and removed by the benchmark itself.
@@ -20,6 +20,9 @@ struct Benchmarks {
             switch arguments.first {
             case "embedding":
                 try EmbeddingBenchmark(texts: max(1, number ?? 20_000)).run()
+            case "parse":
+                let directory = arguments.dropFirst().first ?? "Samples"
+                try ParsingBenchmark(directory: directory).run()
             case "batch":
                 let directory = "/tmp/kelter-bench-\(getpid())"
                 defer { _ = try? ChildProcess.run(["rm", "-rf", directory]) }
