@@ -29,8 +29,10 @@ struct Services: Sendable {
             routing: try Self.file(routing.path, mustExist: routing.isNamed)
         )
         paths = LocalPaths(environment: environment)
-        let pdfium = paths.pdfium
-        parser = IsolatedParser { () throws(KelterError) in try ParserProcessCommand.launch(pdfium: pdfium) }
+        let (pdfium, languages) = (paths.pdfium, settings.recognisedLanguages)
+        parser = IsolatedParser { () throws(KelterError) in
+            try ParserProcessCommand.launch(pdfium: pdfium, languages: languages)
+        }
     }
 
     /// `KELTER_CONFIG`, which must exist, or `Config/kelter.yaml` below the working directory, which need not.

@@ -21,13 +21,20 @@ package struct DocumentParser: Sendable {
     private let limits: ParsingLimits
     /// The path of PDFium's library.
     private let pdfium: String?
+    private let recognition: TextRecognition?
 
     /// - Parameters:
     ///   - limits: Bounds.
     ///   - pdfium: The path of PDFium's library; without it PDF is not read.
-    package init(limits: ParsingLimits = ParsingLimits(), pdfium: String? = nil) {
+    ///   - recognition: What reads images; without it they are not read.
+    package init(
+        limits: ParsingLimits = ParsingLimits(),
+        pdfium: String? = nil,
+        recognition: TextRecognition? = nil
+    ) {
         self.limits = limits
         self.pdfium = pdfium
+        self.recognition = recognition
     }
 
     /// Parses one file.
@@ -69,7 +76,7 @@ package struct DocumentParser: Sendable {
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
             if let format = BinaryFormat.recognise(beginning) {
-                if format.isPDF || format.isRTF || format.isGZIP { return }
+                if format.isPDF || format.isRTF || format.isImage || format.isGZIP { return }
                 guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
                     throw unsupported(format.mediaType)
                 }
@@ -172,7 +179,12 @@ package struct DocumentParser: Sendable {
         guard bytes.count <= limits.maximumBytes else { throw tooLarge(bytes.count, limits.maximumBytes) }
         if let format = BinaryFormat.recognise(bytes) {
             if format.isPDF {
-                let document = try parsePDF(bytes, library: pdfium, limits: limits)
+                let document = try parsePDF(bytes, library: pdfium, recognition: recognition, limits: limits)
+                return ParseResult(document: document, mediaType: format.mediaType)
+            }
+            if format.isImage {
+                let isTIFF = format.mediaType == "image/tiff"
+                let document = try parseImage(bytes, isTIFF: isTIFF, recognition: recognition, limits: limits)
                 return ParseResult(document: document, mediaType: format.mediaType)
             }
             if format.isRTF {

@@ -57,6 +57,10 @@ package struct Settings: Sendable {
     ///
     /// Defaults: none, 60/min, 100 MiB.
     package let service: ServiceSettings
+    /// `OCR_LANGUAGES`: the languages that are looked for in images, by Tesseract's names, joined by `+`.
+    ///
+    /// Default `deu+eng`; used where Tesseract is installed.
+    package let recognisedLanguages: String
     /// Each setting with its value, secrets masked, and its origin.
     package let explained: [ExplainedSetting]
 
@@ -129,6 +133,7 @@ extension Settings {
         nearDuplicates = try Self.nearDuplicates(&reader)
         service = try ServiceSettings(&reader)
         buckets = BucketSettings(&reader)
+        recognisedLanguages = try Self.recognisedLanguages(&reader)
         explained = reader.explained
         try configuration?.refuseUnknown(known: Set(explained.map(\.name)).union(["DATABASE_URL"]))
     }
@@ -144,6 +149,16 @@ extension Settings {
             strategy,
             threshold: try reader.number("RAG_NEAR_DUPLICATE_THRESHOLD", builtIn: 0.97, in: 0.5...1)
         )
+    }
+
+    private static func recognisedLanguages(_ reader: inout SettingsReader) throws(KelterError) -> String {
+        let name = "OCR_LANGUAGES"
+        let languages = reader.text(name, builtIn: "deu+eng") ?? ""
+        let isValid = languages.split(separator: "+", omittingEmptySubsequences: false).allSatisfy {
+            !$0.isEmpty && $0.utf8.allSatisfy { ($0 | 0x20) &- 0x61 < 26 || $0 == UInt8(ascii: "_") }
+        }
+        guard isValid else { throw reader.invalid(name, allowed: "names of languages joined by +, such as deu+eng") }
+        return languages
     }
 
     private static func baseURL(_ reader: inout SettingsReader) throws(KelterError) -> String? {

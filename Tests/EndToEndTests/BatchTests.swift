@@ -58,7 +58,7 @@ import Testing
             )
             try world.write("bad/empty.txt", "")
             try world.write("bad/spaces.md", " \n\t\n")
-            try world.write("bad/picture.txt", bytes: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13])
+            try world.write("bad/picture.txt", bytes: [0x1A, 0x45, 0xDF, 0xA3, 0, 0, 0, 13])
             try world.write("bad/sidecar.md", "Text")
             try world.write("bad/sidecar.md.meta.json", #"{"tags": "no list"}"#)
             try world.write("bad/broken.md", "Text zwei")

@@ -172,7 +172,7 @@ struct HTTPUploadTests {
                 "invalid_metadata"
             ),
             (
-                "picture", part(#"form-data; name="file"; filename="a.pdf""#, "GIF89a x") + end, 415,
+                "picture", part(#"form-data; name="file"; filename="a.pdf""#, "%!PS-Adobe x") + end, 415,
                 "unsupported_media_type"
             ),
             (

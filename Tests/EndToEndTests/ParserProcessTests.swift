@@ -72,7 +72,7 @@ struct ParserProcessTests {
             let expected = try DocumentParser().parse(page, name: "a.html")
             #expect(try parser.parse(page, name: "a.html") == expected)
         }
-        let binary = failure(parser, [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
+        let binary = failure(parser, [0x1A, 0x45, 0xDF, 0xA3, 0x01, 0x00])
         #expect(binary?.code == .unsupportedMediaType)
         #expect(binary?.subject == "a.html")
         #expect(binary?.fix?.isEmpty == false)
@@ -140,6 +140,23 @@ struct ParserProcessTests {
         let bytes: [UInt8] = Array("<p>Gr".utf8) + [0xFC, 0xDF] + Array("e".utf8)
         let result = try Launcher().parser().parse(bytes, name: "a.html", mediaType: "text/html; charset=iso-8859-15")
         #expect(String(decoding: result.document.text, as: UTF8.self) == "Grüße")
+    }
+
+    @Test("text in images is recognised inside")
+    func recognition() throws {
+        let pdfium = LocalPaths(environment: ProcessInfo.processInfo.environment).pdfium
+        let launcher = Launcher([KelterProcess.path, "parse-worker", "512", pdfium, "deu+eng"])
+        // White dots without anything: the libraries are loaded and run, and nothing is found.
+        var bitmap = Array("BM".utf8)
+        for (value, width) in [
+            (54 + 300 * 300, 4), (0, 4), (54, 4), (40, 4), (100, 4), (300, 4), (1, 2), (24, 2), (0, 24),
+        ] {
+            for byte in 0..<width { bitmap.append(byte < 4 ? UInt8(value >> (8 * byte) & 0xFF) : 0) }
+        }
+        bitmap += [UInt8](repeating: 0xFF, count: 300 * 300)
+        let result = try launcher.parser().parse(bitmap, name: "a.bmp")
+        #expect(result.document.repairs == [.textRecognised: 1])
+        #expect(result.document.blocks.isEmpty)
     }
 
     @Test("a process that crashes costs its document only")

@@ -78,10 +78,10 @@ struct SourcesTests {
 
                 IyBQcm90b2tvbGwKCkRpZSBQdW1wZSBsw6R1ZnQu
                 --b
-                Content-Disposition: attachment; filename=bild.png
+                Content-Disposition: attachment; filename=film.webm
                 Content-Transfer-Encoding: base64
 
-                iVBORw0KGgo=
+                GkXfowAA
                 --b--
                 """
             try world.write("a/pumpe.eml", message)
@@ -99,7 +99,7 @@ struct SourcesTests {
             }
             #expect(
                 failures?.sorted() == [
-                    "a/pumpe.eml/bild.png unsupported_media_type", "b.mbox/2.eml/bild.png unsupported_media_type",
+                    "a/pumpe.eml/film.webm unsupported_media_type", "b.mbox/2.eml/film.webm unsupported_media_type",
                 ]
             )
             let rows = try await world.rows(

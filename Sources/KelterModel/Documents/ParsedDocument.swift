@@ -135,6 +135,8 @@ package enum Repair: String, Hashable, Sendable, CaseIterable {
     case partsMissing = "parts_missing"
     /// Pages could not be read at all.
     case pagesUnreadable = "pages_unreadable"
+    /// The text of so many pages was recognised in images, with mistakes.
+    case textRecognised = "text_recognised"
     /// Pages are images and have no text.
     case pagesWithoutText = "pages_without_text"
 }

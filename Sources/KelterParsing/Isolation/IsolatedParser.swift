@@ -64,7 +64,12 @@ package final class IsolatedParser: Sendable {
             let isNew = process.answered == 0
             let answer: Result<ParserReply, ParserProcess.Failure>
             do throws(ParserProcess.Failure) {
-                answer = .success(try process.answer(request, within: seconds * times.clockFactor))
+                let format = BinaryFormat.recognise(bytes)
+                let mayRecognise = format.map { $0.isPDF || $0.isImage } ?? false
+                let allowed = seconds * times.clockFactor
+                answer = .success(
+                    try process.answer(request, within: mayRecognise ? max(allowed, times.recognition) : allowed)
+                )
             } catch {
                 answer = .failure(error)
             }
@@ -129,6 +134,11 @@ package struct ParsingTimes: Sendable {
     ///
     /// Default 3.
     package var clockFactor = 3
+
+    /// Seconds by the clock that a document of images may take: the process gives each page its own processor time.
+    ///
+    /// Default 3600.
+    package var recognition = 3600
 
     package init() {}
 

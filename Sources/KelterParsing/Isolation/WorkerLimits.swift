@@ -33,7 +33,7 @@ package struct WorkerLimits: Sendable {
     }
 
     /// Lets this process compute for so many seconds from now on; then the kernel ends it with SIGXCPU.
-    static func limitProcessorTime(_ seconds: Int) {
+    package static func limitProcessorTime(_ seconds: Int) {
         var usage = rusage()
         getrusage(RUSAGE_SELF.rawValue, &usage)
         let used = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1

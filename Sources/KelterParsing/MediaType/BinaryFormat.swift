@@ -35,6 +35,11 @@ struct BinaryFormat: Sendable {
 
     var isPDF: Bool { mediaType == "application/pdf" }
 
+    /// Whether it is an image that text can be recognised in.
+    var isImage: Bool {
+        ["image/png", "image/jpeg", "image/gif", "image/tiff", "image/webp", "image/bmp"].contains(mediaType)
+    }
+
     var isRTF: Bool { mediaType == "application/rtf" }
 
     var isGZIP: Bool { mediaType == "application/gzip" }

@@ -67,6 +67,37 @@ final class PDFDocument {
         return (PDFPage(number: index + 1, height: height, lines: lines), hasImages)
     }
 
+    /// A page as it is printed: a byte for every dot, 0 for black.
+    ///
+    /// - Parameters:
+    ///   - index: The page, from 0.
+    ///   - resolution: Dots per inch.
+    /// - Returns: `nil` for a page that cannot be drawn or is larger than A0.
+    func drawing(_ index: Int, resolution: Int) -> (gray: [UInt8], width: Int, height: Int)? {
+        guard let page = library.loadPage(handle, Int32(index)) else { return nil }
+        defer { library.closePage(page) }
+        let size = [library.pageWidth(page), library.pageHeight(page)].map { Double($0) * Double(resolution) / 72 }
+        guard size.allSatisfy({ 1...14_100 ~= $0 }) else { return nil }
+        let (width, height) = (Int(size[0]), Int(size[1]))
+        // White; PDFium draws over it.
+        var gray = [UInt8](repeating: 0xFF, count: width * height)
+        let isDrawn = gray.withUnsafeMutableBytes { gray in
+            guard
+                let bitmap = library.createBitmap(
+                    Int32(width),
+                    Int32(height),
+                    PDFium.grayFormat,
+                    gray.baseAddress,
+                    Int32(width)
+                )
+            else { return false }
+            library.drawPage(bitmap, page, 0, 0, Int32(width), Int32(height), 0, 0)
+            library.destroyBitmap(bitmap)
+            return true
+        }
+        return isDrawn ? (gray, width, height) : nil
+    }
+
     private func hasImages(_ page: PDFium.Handle) -> Bool {
         (0..<min(library.objectCount(page), 1_000)).contains { index in
             library.object(page, index).map { library.objectType($0) == PDFium.imageType } ?? false

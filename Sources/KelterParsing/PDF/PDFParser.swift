@@ -9,11 +9,17 @@ import KelterModel
 /// - Parameters:
 ///   - bytes: The file.
 ///   - library: The path of PDFium's library.
+///   - recognition: What reads the pages that are images; `nil` leaves them out.
 ///   - limits: Bounds.
 /// - Returns: The document.
 /// - Throws: ``KelterError`` with `partMissing`, `documentEncrypted`, `needsOCR` for a file of images, `parserLimit` or
 ///   `parserFailed`.
-func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(KelterError) -> ParsedDocument {
+func parsePDF(
+    _ bytes: [UInt8],
+    library: String?,
+    recognition: TextRecognition?,
+    limits: ParsingLimits
+) throws(KelterError) -> ParsedDocument {
     guard let library else { throw PDFium.missing(nil) }
     let functions = try PDFium.load(library)
     return try PDFium.exclusively { () throws(KelterError) in
@@ -27,10 +33,21 @@ func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(
         }
         var pages: [PDFPage] = []
         var (textBytes, unreadable, images) = (0, 0, 0)
+        var recognizer: TextRecognizer?
         for index in 0..<document.pageCount {
-            guard let (page, hasImages) = document.page(index) else {
+            guard var (page, hasImages) = document.page(index) else {
                 unreadable += 1
                 continue
+            }
+            if hasImages, let recognition, recognition.isInstalled,
+                (recognizer?.pages ?? 0) < TextRecognition.mostPages,
+                let drawing = document.drawing(index, resolution: TextRecognition.resolution)
+            {
+                let running: TextRecognizer
+                if let recognizer { running = recognizer } else { running = try recognition.start() }
+                recognizer = running
+                page = running.page(index + 1, gray: drawing.gray, width: drawing.width, height: drawing.height)
+                hasImages = page.lines.isEmpty
             }
             textBytes += page.lines.reduce(0) { $0 + $1.byteCount }
             if hasImages { images += 1 }
@@ -43,11 +60,11 @@ func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(
             }
             pages.append(page)
         }
-        guard textBytes > 0 || images == 0 else {
+        guard textBytes > 0 || images == 0 || recognizer != nil else {
             throw KelterError(
                 .needsOCR,
                 "The PDF has \(images) pages that are images, and no text.",
-                fix: "Run it through OCR, for example with ocrmypdf, and ingest the result."
+                fix: "Install tesseract-ocr and tesseract-ocr-deu, or run it through OCR, for example with ocrmypdf."
             )
         }
         let removed = PDFMargins(pages).removeRepeatedLines(from: &pages)
@@ -57,6 +74,7 @@ func parsePDF(_ bytes: [UInt8], library: String?, limits: ParsingLimits) throws(
         var parsed = try builder.finish(title: document.title.flatMap(ownTitle), language: document.language)
         if removed > 0 { parsed.repairs[.repeatedLinesRemoved] = removed }
         if unreadable > 0 { parsed.repairs[.pagesUnreadable] = unreadable }
+        if let recognizer { parsed.repairs[.textRecognised] = recognizer.pages }
         if images > 0 { parsed.repairs[.pagesWithoutText] = images }
         return parsed
     }

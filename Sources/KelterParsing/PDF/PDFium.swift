@@ -16,6 +16,11 @@ struct PDFium: Sendable {
     let loadPage: @convention(c) (Handle, Int32) -> Handle?
     let closePage: @convention(c) (Handle) -> Void
     let pageHeight: @convention(c) (Handle) -> Float
+    let pageWidth: @convention(c) (Handle) -> Float
+    /// Width, height, format, the dots and the bytes of a row.
+    let createBitmap: @convention(c) (Int32, Int32, Int32, UnsafeMutableRawPointer?, Int32) -> Handle?
+    let drawPage: @convention(c) (Handle, Handle, Int32, Int32, Int32, Int32, Int32, Int32) -> Void
+    let destroyBitmap: @convention(c) (Handle) -> Void
     let loadText: @convention(c) (Handle) -> Handle?
     let closeText: @convention(c) (Handle) -> Void
     let characterCount: @convention(c) (Handle) -> Int32
@@ -44,6 +49,8 @@ struct PDFium: Sendable {
 
     /// `FPDF_PAGEOBJ_IMAGE`.
     static let imageType: Int32 = 3
+    /// `FPDFBitmap_Gray`.
+    static let grayFormat: Int32 = 1
     /// `FPDF_ERR_PASSWORD`.
     static let passwordError: UInt = 4
 
@@ -99,6 +106,10 @@ struct PDFium: Sendable {
         loadPage = try Self.find("FPDF_LoadPage", in: library)
         closePage = try Self.find("FPDF_ClosePage", in: library)
         pageHeight = try Self.find("FPDF_GetPageHeightF", in: library)
+        pageWidth = try Self.find("FPDF_GetPageWidthF", in: library)
+        createBitmap = try Self.find("FPDFBitmap_CreateEx", in: library)
+        drawPage = try Self.find("FPDF_RenderPageBitmap", in: library)
+        destroyBitmap = try Self.find("FPDFBitmap_Destroy", in: library)
         loadText = try Self.find("FPDFText_LoadPage", in: library)
         closeText = try Self.find("FPDFText_ClosePage", in: library)
         characterCount = try Self.find("FPDFText_CountChars", in: library)
