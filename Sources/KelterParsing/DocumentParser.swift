@@ -76,10 +76,8 @@ package struct DocumentParser: Sendable {
     package func checkMediaType(beginning: [UInt8], name: String, mediaType: String? = nil) throws(KelterError) {
         do throws(KelterError) {
             if let format = BinaryFormat.recognise(beginning) {
-                if format.isPDF || format.isRTF || format.isImage || format.isGZIP { return }
-                guard format.isZIP, PackageFormat.isLikely(beginning, extension: fileExtension(of: name)) else {
-                    throw unsupported(format.mediaType)
-                }
+                let isLikely = !format.isZIP || PackageFormat.isLikely(beginning, extension: fileExtension(of: name))
+                guard format.mayBeRead, isLikely else { throw unsupported(format.mediaType) }
                 return
             }
             // A byte order mark of UTF-16 can only be decoded with all bytes; such a file is text in any case.

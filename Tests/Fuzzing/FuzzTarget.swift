@@ -54,6 +54,7 @@ enum FuzzTarget: String, CaseIterable {
         guard let format = ArchiveFormat(fileName: path),
             FileManager.default.createFile(atPath: path, contents: Data(file))
         else { return }
+        defer { try? FileManager.default.removeItem(atPath: path) }
         let archive = try Archive(path: path, format: format)
         for case .member(let member) in try archive.entries() {
             precondition(ArchiveMember(member.json) == member)

@@ -12,14 +12,14 @@ struct LargeTextTests {
         _ bytes: [UInt8],
         name: String = "a.txt",
         mediaType: String? = nil,
-        usesDeclaredCharset: Bool = false,
+        charset: LargeTextWriter.Charset? = nil,
         piece: Int = 1 << 16
     ) throws -> LargeTextWriter.Outcome {
         var writer = LargeTextWriter(
             size: bytes.count,
             name: name,
             mediaType: mediaType,
-            usesDeclaredCharset: usesDeclaredCharset,
+            charset: charset,
             signs: true
         )
         var start = 0
@@ -34,13 +34,13 @@ struct LargeTextTests {
     private func text(
         _ bytes: [UInt8],
         mediaType: String? = nil,
-        usesDeclaredCharset: Bool = false,
+        charset: LargeTextWriter.Charset? = nil,
         piece: Int = 1 << 16
     ) throws -> LargeText {
         let outcome = try outcome(
             bytes,
             mediaType: mediaType,
-            usesDeclaredCharset: usesDeclaredCharset,
+            charset: charset,
             piece: piece
         )
         guard case .text(let text) = outcome else {
@@ -87,18 +87,54 @@ struct LargeTextTests {
         let bytes =
             Array(String(repeating: "plain text\n", count: 9_000).utf8) + [0x61] + (0..<30_000).flatMap { _ in line }
         let mediaType = "text/plain; charset=" + charset
-        guard case .inDeclaredCharset = try outcome(bytes, mediaType: mediaType) else {
+        guard case .inCharset(let found) = try outcome(bytes, mediaType: mediaType), !found.isDetected else {
             Issue.record("The charset does not count")
             return
         }
         let whole = try DocumentParser().parse(bytes, name: "a.txt", mediaType: mediaType).document.text
-        let text = try text(bytes, mediaType: mediaType, usesDeclaredCharset: true, piece: 1_001)
+        let text = try text(bytes, mediaType: mediaType, charset: found, piece: 1_001)
         #expect(try text.bytes(0..<text.count) == whole)
+        #expect(text.repairs[.charsetDetected] == nil)
         #expect(String(decoding: whole.suffix(30), as: UTF8.self).contains(charset == "shift_jis" ? "テスト" : "ü€"))
+    }
 
-        let undeclared = #expect(throws: KelterError.self) { try self.text(bytes) }
-        #expect(undeclared?.code == .invalidEncoding && undeclared?.subject == "a.txt")
-        #expect(undeclared?.message.hasSuffix(" 99001.") == true, "\(undeclared?.message ?? "")")
+    @Test("A charset that nobody declares is detected, and must fit all of the text")
+    func detected() throws {
+        let german = Array(String(repeating: "plain text\n", count: 9_000).utf8) + (0..<4_000).flatMap { _ in latin1 }
+        guard case .inCharset(let found) = try outcome(german) else {
+            Issue.record("Nothing is detected")
+            return
+        }
+        #expect(found.isDetected)
+        let text = try text(german, charset: found, piece: 1_001)
+        #expect(String(decoding: try text.bytes(0..<text.count).suffix(40), as: UTF8.self).contains("Größe und Höhe"))
+        #expect(text.repairs[.charsetDetected] == 1 && text.repairs[.transcoded] == 1)
+
+        // 0x81 is no character of Windows-1252.
+        let other = #expect(throws: KelterError.self) { try self.text(german + [0x81], charset: found) }
+        #expect(
+            other?.code == .invalidEncoding && other?.message.hasSuffix(" 99002.") == true,
+            "\(other?.message ?? "")"
+        )
+        // A text that was UTF-8 before is damaged.
+        let damaged = #expect(throws: KelterError.self) { try self.text(Array(Self.text.utf8) + latin1) }
+        #expect(damaged?.code == .invalidEncoding && damaged?.subject == "a.txt")
+    }
+
+    private let latin1: [UInt8] =
+        Array("Gr".utf8) + [0xF6, 0xDF] + Array("e und H".utf8) + [0xF6] + Array("he der Anlage, gepr".utf8) + [0xFC]
+        + Array("ft.\n".utf8)
+
+    @Test("UTF-16 and UTF-32 without a byte order mark", arguments: [2, 4], [true, false])
+    func unmarked(width: Int, isBigEndian: Bool) throws {
+        let text = String(repeating: "Größe und Höhe der Anlage\n", count: 6_000)
+        let bytes = text.unicodeScalars.flatMap { scalar in
+            let big = (0..<width).map { UInt8(truncatingIfNeeded: scalar.value >> UInt32(8 * (width - 1 - $0))) }
+            return isBigEndian ? big : big.reversed()
+        }
+        let large = try self.text(bytes, piece: 4_093)
+        #expect(try large.bytes(0..<large.count) == Array(text.utf8))
+        #expect(large.repairs[.transcoded] == 1)
     }
 
     @Test("A character that is cut off at the end is an error that names the byte")
@@ -125,7 +161,13 @@ struct LargeTextTests {
             return
         }
         #expect(pdf.count == page.count + 9)
-        let picture = #expect(throws: KelterError.self) { try outcome(Array("GIF89a".utf8) + page) }
+        for beginning in ["{\\rtf1 ", "GIF89a", "PK\u{3}\u{4}"] {
+            guard case .other = try outcome(Array(beginning.utf8) + page) else {
+                Issue.record("\(beginning) is taken for plain text")
+                return
+            }
+        }
+        let picture = #expect(throws: KelterError.self) { try outcome(Array("%!PS-Adobe".utf8) + page) }
         #expect(picture?.code == .unsupportedMediaType && picture?.subject == "a.txt")
         let noise = #expect(throws: KelterError.self) { try outcome((0..<100_000).map { UInt8($0 % 32) }) }
         #expect(noise?.code == .binaryContent)
@@ -179,7 +221,7 @@ struct LargeTextTests {
         }
         #expect(throws: Never.self) { try parser.checkSize(2 << 30, beginning: Array("a,b\n".utf8), name: "a.csv") }
         let video = #expect(throws: KelterError.self) {
-            try parser.checkSize(1 << 30, beginning: Array("GIF89a".utf8), name: "a.txt")
+            try parser.checkSize(1 << 30, beginning: Array("%!PS-Adobe".utf8), name: "a.txt")
         }
         #expect(video?.code == .unsupportedMediaType)
     }

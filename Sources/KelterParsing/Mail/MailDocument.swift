@@ -22,17 +22,24 @@ func parseMail(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> P
     blocks.appendLines(lines)
     var repairs: [Repair: Int] = [:]
     if !attachments.isEmpty { repairs[.attachmentsApart] = attachments.count }
-    for part in message.body {
-        let content = bytes.withUnsafeBufferPointer { part.decoded($0) }
-        let (text, found) = decodedText(content, charset: part.charset, isHTML: part.type == "text/html")
-        repairs.merge(found) { $0 + $1 }
-        if part.type == "text/html" {
-            try readHTML(text, into: blocks, limits: limits)
-        } else {
-            blocks.appendMailText(text)
+    func read(_ parts: [MailPart]) throws(KelterError) {
+        for part in parts {
+            let content = bytes.withUnsafeBufferPointer { part.decoded($0) }
+            let (text, found) = decodedText(content, charset: part.charset, isHTML: part.type == "text/html")
+            repairs.merge(found) { $0 + $1 }
+            if part.type == "text/html" {
+                try readHTML(text, into: blocks, limits: limits)
+            } else {
+                blocks.appendMailText(text)
+            }
+            blocks.endBlock()
         }
-        blocks.endBlock()
     }
+    let headBytes = blocks.text.count
+    try read(message.body())
+    // HTML that is nothing but pictures, beside the text for those who do not see them.
+    if blocks.text.count == headBytes { try read(message.body("text/plain")) }
+
     var document = try blocks.finish(
         title: subject,
         language: message.header.text("content-language").flatMap(validLanguageTag)

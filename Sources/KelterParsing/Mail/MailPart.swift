@@ -94,14 +94,16 @@ struct MailPart {
     // MARK: - What is read and what is attached
 
     /// The parts that are the text of the message, in their order.
-    var body: [MailPart] {
+    ///
+    /// - Parameter preferred: The type that is taken where there are alternatives, if it is among them.
+    func body(_ preferred: String = "text/html") -> [MailPart] {
         switch type {
         case _ where isAttachment: []
         case "multipart/alternative":
             // The last that can be read is the best, and HTML keeps more than plain text.
-            (parts.last { $0.holds("text/html") } ?? parts.last { !$0.body.isEmpty })?.body ?? []
-        case "multipart/related", "multipart/signed": parts.first?.body ?? []
-        case _ where !parts.isEmpty: parts.flatMap(\.body)
+            (parts.last { $0.holds(preferred) } ?? parts.last { !$0.body(preferred).isEmpty })?.body(preferred) ?? []
+        case "multipart/related", "multipart/signed": parts.first?.body(preferred) ?? []
+        case _ where !parts.isEmpty: parts.flatMap { $0.body(preferred) }
         case "text/plain", "text/html", "message/delivery-status", "text/enriched": name == nil ? [self] : []
         case _ where type.utf8.starts(with: "multipart/".utf8): [self]
         default: []
@@ -117,7 +119,9 @@ struct MailPart {
     /// Signatures, and pictures that the text shows, are none.
     var attachments: [MailPart] {
         if type.utf8.starts(with: "multipart/".utf8) {
-            return (type == "multipart/alternative" ? parts.filter { !$0.body.isEmpty } : parts).flatMap(\.attachments)
+            return (type == "multipart/alternative" ? parts.filter { !$0.body().isEmpty } : parts).flatMap(
+                \.attachments
+            )
         }
         let isSignature = ["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"]
             .contains(type)

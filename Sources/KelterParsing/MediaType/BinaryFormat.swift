@@ -35,6 +35,9 @@ struct BinaryFormat: Sendable {
 
     var isPDF: Bool { mediaType == "application/pdf" }
 
+    /// Whether a parser reads it, or may find in it what one reads.
+    var mayBeRead: Bool { isPDF || isRTF || isImage || isGZIP || isZIP }
+
     /// Whether it is an image that text can be recognised in.
     var isImage: Bool {
         ["image/png", "image/jpeg", "image/gif", "image/tiff", "image/webp", "image/bmp"].contains(mediaType)

@@ -65,7 +65,7 @@ enum TextFormat: String, Sendable {
         "txt": .plainText, "text": .plainText, "log": .plainText, "csv": .rows, "tsv": .rows, "tab": .rows,
         "json": .json, "jsonl": .jsonLines, "ndjson": .jsonLines, "xml": .xml, "yaml": .plainText, "yml": .plainText,
         "toml": .plainText, "ini": .plainText,
-        "rst": .reStructuredText, "rest": .reStructuredText, "adoc": .asciiDoc, "asciidoc": .asciiDoc, "asc": .asciiDoc,
+        "rst": .reStructuredText, "rest": .reStructuredText, "adoc": .asciiDoc, "asciidoc": .asciiDoc,
         "tex": .plainText, "srt": .plainText, "vtt": .plainText,
         "md": .markdown, "markdown": .markdown, "mdown": .markdown, "mkd": .markdown, "mkdn": .markdown,
         "eml": .mail, "html": .html, "htm": .html, "xhtml": .html, "xht": .html,

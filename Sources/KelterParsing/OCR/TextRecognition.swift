@@ -24,9 +24,6 @@ package struct TextRecognition: Sendable {
         self.beforePage = beforePage
     }
 
-    /// Whether it can be used on this machine.
-    package var isInstalled: Bool { Tesseract.installed != nil }
-
     /// Starts Tesseract.
     ///
     /// - Throws: ``KelterError`` with `needsOCR` when it or its languages are not installed.
@@ -176,7 +173,7 @@ func parseImage(
     let recognizer = try recognition.start()
     let pages = recognizer.pages(ofImage: bytes, isTIFF: isTIFF)
     guard !pages.isEmpty else {
-        throw KelterError(.parserFailed, "The image is damaged.", fix: "Save it anew as PNG.")
+        throw KelterError(.parserFailed, "The image is damaged or too large.", fix: "Save it anew as PNG.")
     }
     let builder = DocumentBuilder(limits: limits, capacity: 4096)
     PDFLayout(pages, []).write(to: builder)

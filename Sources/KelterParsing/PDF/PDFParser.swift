@@ -39,14 +39,14 @@ func parsePDF(
                 unreadable += 1
                 continue
             }
-            if hasImages, let recognition, recognition.isInstalled,
-                (recognizer?.pages ?? 0) < TextRecognition.mostPages,
+            if hasImages, recognizer == nil {
+                // Where it is not installed the pages stay without text.
+                recognizer = try? recognition?.start()
+            }
+            if hasImages, let recognizer, recognizer.pages < TextRecognition.mostPages,
                 let drawing = document.drawing(index, resolution: TextRecognition.resolution)
             {
-                let running: TextRecognizer
-                if let recognizer { running = recognizer } else { running = try recognition.start() }
-                recognizer = running
-                page = running.page(index + 1, gray: drawing.gray, width: drawing.width, height: drawing.height)
+                page = recognizer.page(index + 1, gray: drawing.gray, width: drawing.width, height: drawing.height)
                 hasImages = page.lines.isEmpty
             }
             textBytes += page.lines.reduce(0) { $0 + $1.byteCount }

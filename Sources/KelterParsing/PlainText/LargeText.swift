@@ -83,8 +83,18 @@ package struct LargeTextWriter {
         case text(LargeText)
         /// Another format: its bytes.
         case other([UInt8])
-        /// The file is not UTF-8 and its declared charset counts: it has to be read again for it.
-        case inDeclaredCharset
+        /// The file is not UTF-8: it has to be read again in this charset.
+        case inCharset(Charset)
+    }
+
+    /// The charset of a file that is not UTF-8.
+    package struct Charset: Equatable, Sendable {
+        /// A label that ``CharsetConverter`` takes.
+        package let name: String
+        /// Whether nobody declared it.
+        package let isDetected: Bool
+        /// The first byte that is not UTF-8.
+        let place: Int
     }
 
     private enum Mode {
@@ -92,7 +102,8 @@ package struct LargeTextWriter {
         case utf8
         case utf16(UTF16Decoder)
         case charset(CharsetConversion)
-        case other, inDeclaredCharset
+        case other
+        case inCharset(Charset)
     }
 
     /// How much is looked at to tell the format.
@@ -102,13 +113,15 @@ package struct LargeTextWriter {
     private let limits: ParsingLimits
     private let name: String
     private let declared: DeclaredMediaType?
-    private let usesDeclaredCharset: Bool
+    private let charset: Charset?
 
     private var mode = Mode.undecided
     /// What is not decoded yet, or all of a file of another format.
     private var pending: [UInt8] = []
     /// Where ``pending`` stands in the file.
     private var offset = 0
+    /// Whether the text had characters of more than a byte in UTF-8.
+    private var hasWideCharacters = false
     private var cleaner = TextCleaner()
     private var shingles: ShingleReader?
     private var file: ScratchFile?
@@ -122,14 +135,14 @@ package struct LargeTextWriter {
     ///   - size: The file's bytes: above the limit for parsing, formats of lines are read as plain text, too.
     ///   - name: The file's name; its extension takes part in the decision and errors name it.
     ///   - mediaType: The type a sidecar declares, with or without parameters.
-    ///   - usesDeclaredCharset: Whether the file is known not to be UTF-8. Default `false`.
+    ///   - charset: What reading it before has shown it to be in. Default `nil`: that is to be found out.
     ///   - signs: Whether the text gets a signature.
     ///   - limits: The limit for parsing.
     package init(
         size: Int,
         name: String,
         mediaType: String?,
-        usesDeclaredCharset: Bool = false,
+        charset: Charset? = nil,
         signs: Bool,
         limits: ParsingLimits = ParsingLimits()
     ) {
@@ -137,7 +150,7 @@ package struct LargeTextWriter {
         self.limits = limits
         self.name = name
         declared = mediaType.map(DeclaredMediaType.init)
-        self.usesDeclaredCharset = usesDeclaredCharset
+        self.charset = charset
         if signs { shingles = ShingleReader() }
     }
 
@@ -145,7 +158,7 @@ package struct LargeTextWriter {
     ///
     /// - Throws: ``KelterError`` with `unsupportedMediaType`, `binaryContent`, `invalidEncoding` or of the temporary file.
     package mutating func add(_ piece: UnsafeRawBufferPointer) throws(KelterError) {
-        if case .inDeclaredCharset = mode { return }
+        if case .inCharset = mode { return }
         pending.append(contentsOf: piece)
         if pending.count >= Self.beginningBytes { try take(isLast: false) }
     }
@@ -158,8 +171,12 @@ package struct LargeTextWriter {
         try take(isLast: true)
         switch mode {
         case .other: return .other(pending)
-        case .inDeclaredCharset: return .inDeclaredCharset
+        case .inCharset(let charset): return .inCharset(charset)
         case .undecided, .utf8, .utf16, .charset:
+            // What was guessed must fit all of the text.
+            if let charset, charset.isDetected, case .charset(let conversion) = mode, conversion.invalid > 0 {
+                throw invalidUTF8(at: charset.place, isHTML: false).about(name)
+            }
             let file = if let file { file } else { try ScratchFile() }
             let text = LargeText(
                 file: file,
@@ -179,8 +196,9 @@ package struct LargeTextWriter {
         case .utf16: repairs[.transcoded] = 1
         case .charset(let conversion):
             repairs[.transcoded] = 1
+            if charset?.isDetected == true { repairs[.charsetDetected] = 1 }
             if conversion.invalid > 0 { repairs[.invalidReplaced] = conversion.invalid }
-        case .undecided, .utf8, .other, .inDeclaredCharset: break
+        case .undecided, .utf8, .other, .inCharset: break
         }
         return repairs
     }
@@ -209,16 +227,17 @@ package struct LargeTextWriter {
     /// Tells format and encoding by the beginning, which is ``pending``.
     private mutating func decide() throws(KelterError) {
         if let format = BinaryFormat.recognise(pending) {
-            guard format.isPDF || format.isZIP || format.isGZIP else { throw unsupported(format.mediaType) }
+            guard format.mayBeRead else { throw unsupported(format.mediaType) }
             mode = .other
             return
         }
-        let mark = ByteOrderMark(pending)
+        let mark = ByteOrderMark(pending) ?? unmarkedEncoding
+        let markLength = ByteOrderMark(pending)?.length ?? 0
         var sample = mark == .utf8 ? Array(pending.dropFirst(ByteOrderMark.utf8.length)) : pending
         if case .utf16(let isBigEndian)? = mark {
             var decoder = UTF16Decoder(isBigEndian: isBigEndian)
             sample.removeAll(keepingCapacity: true)
-            try decoder.decode(Array(pending.dropFirst(2)), isLast: false, into: &sample)
+            try decoder.decode(Array(pending.dropFirst(markLength)), isLast: false, into: &sample)
         }
         if case .utf32? = mark { sample.removeAll { $0 == 0 } }
         let format = try TextFormat.detect(sample, extension: fileExtension(of: name), declared: declared)
@@ -227,40 +246,56 @@ package struct LargeTextWriter {
             return
         }
         try checkIsText(sample)
-        if let mark {
-            pending.removeFirst(mark.length)
-            offset = mark.length
-        }
+        pending.removeFirst(markLength)
+        offset = markLength
         switch mark {
         case .utf32(let isBigEndian)?:
             let conversion = CharsetConverter(label: isBigEndian ? "utf-32be" : "utf-32le")?.conversion()
             mode = conversion.map { .charset($0) } ?? .utf8
-        case .utf16(let isBigEndian)?: mode = .utf16(UTF16Decoder(isBigEndian: isBigEndian))
-        case .utf8?, nil: mode = usesDeclaredCharset ? declaredConversion.map { .charset($0) } ?? .utf8 : .utf8
+        case .utf16(let isBigEndian)?: mode = .utf16(UTF16Decoder(isBigEndian: isBigEndian, offset: markLength))
+        case .utf8?, nil:
+            let conversion = charset.flatMap { CharsetConverter(label: $0.name)?.conversion() }
+            mode = conversion.map { .charset($0) } ?? .utf8
         }
     }
 
-    private var declaredConversion: CharsetConversion? {
-        declared?.charset.flatMap { CharsetConverter(label: $0)?.conversion() }
+    /// UTF-16 or UTF-32 without a byte order mark, as its beginning tells.
+    private var unmarkedEncoding: ByteOrderMark? {
+        guard let (width, isBigEndian) = unmarkedWideEncoding(Array(pending.prefix(4096))) else { return nil }
+        return width == 2 ? .utf16(isBigEndian: isBigEndian) : .utf32(isBigEndian: isBigEndian)
+    }
+
+    /// The charset of a file that is not UTF-8 at a place: the declared one, or what these bytes are likely to be.
+    ///
+    /// A text that was UTF-8 before is one that was damaged.
+    private func charset(of bytes: [UInt8], at place: Int) -> Charset? {
+        if let name = declared?.charset, CharsetConverter(label: name) != nil {
+            return Charset(name: name, isDetected: false, place: place)
+        }
+        guard !hasWideCharacters, let name = detectedCharset(bytes), CharsetConverter(label: name) != nil else {
+            return nil
+        }
+        return Charset(name: name, isDetected: true, place: place)
     }
 
     /// The text of ``pending``, of which only an incomplete character stays; `nil` when there is none.
     private mutating func decoded(isLast: Bool) throws(KelterError) -> [UInt8]? {
         switch mode {
-        case .undecided, .other, .inDeclaredCharset:
+        case .undecided, .other, .inCharset:
             return nil
         case .utf8:
             let end = isLast ? pending.count : pending.withUnsafeBufferPointer { completeUTF8($0) }
             var text = pending
             text.removeLast(text.count - end)
             if let place = text.withUnsafeBufferPointer({ firstInvalidUTF8($0) }) {
-                guard !usesDeclaredCharset, declaredConversion != nil else {
+                guard charset == nil, let charset = charset(of: pending, at: offset + place) else {
                     throw invalidUTF8(at: offset + place, isHTML: false)
                 }
-                mode = .inDeclaredCharset
+                mode = .inCharset(charset)
                 pending.removeAll()
                 return nil
             }
+            if !hasWideCharacters { hasWideCharacters = text.contains { $0 >= 0x80 } }
             offset += end
             pending.removeFirst(end)
             return text

@@ -142,12 +142,13 @@ extension ContentLocation {
         signs: Bool,
         buckets: S3Client?
     ) throws(KelterError) -> DecodedContent {
-        for usesDeclaredCharset in [false, true] {
+        var charset: LargeTextWriter.Charset?
+        for _ in 0..<2 {
             var writer = LargeTextWriter(
                 size: content.size,
                 name: name,
                 mediaType: mediaType,
-                usesDeclaredCharset: usesDeclaredCharset,
+                charset: charset,
                 signs: signs
             )
             var hasher = SHA256()
@@ -163,7 +164,7 @@ extension ContentLocation {
             switch try writer.finish() {
             case .text(let text): return .text(text)
             case .other(let bytes): return .bytes(bytes)
-            case .inDeclaredCharset: continue
+            case .inCharset(let found): charset = found
             }
         }
         throw changed(path)

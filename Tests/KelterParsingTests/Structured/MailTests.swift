@@ -54,6 +54,10 @@ struct MailTests {
                 "To: x\nContent-Type: a/\0b\nContent-Disposition: attachment\n\nx",
                 ["paragraph: To: x\nAttachments: a/b"]
             ),
+            (
+                "To: x\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nP\n--b\nContent-Type: text/html\n\n<img>\n--b--",
+                ["paragraph: To: x", "paragraph: P"]
+            ),
             ("To: x\nContent-Type: multipart/mixed\n\nohne Grenze", ["paragraph: To: x", "paragraph: ohne Grenze"]),
         ] as [(String, [String])]
     )
