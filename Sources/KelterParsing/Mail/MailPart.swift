@@ -93,9 +93,10 @@ struct MailPart {
 
     // MARK: - What is read and what is attached
 
-    /// The parts that are the text of the message, in their order.
+    /// What is read of the message.
     ///
     /// - Parameter preferred: The type that is taken where there are alternatives, if it is among them.
+    /// - Returns: The parts that are its text, in their order.
     func body(_ preferred: String = "text/html") -> [MailPart] {
         switch type {
         case _ where isAttachment: []
