@@ -83,7 +83,7 @@ extension FileInspection {
         .object([
             ("media_type", .string(mediaType)), ("title", .optional(title)), ("language", .optional(language)),
             ("text_bytes", .int(textBytes)),
-            ("repairs", .object(sortedRepairs.map { ($0.key.rawValue, .int($0.value)) })),
+            ("repairs", Repair.json(repairs)),
         ])
     }
 

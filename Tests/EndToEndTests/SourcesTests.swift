@@ -124,6 +124,30 @@ struct SourcesTests {
         }
     }
 
+    @Test("what had to be repaired in a document is in its metadata, and stays there until its content is another")
+    func repairs() async throws {
+        try await World.with { world in
+            try world.write("seite.txt", "<!DOCTYPE html><nav>Start</nav><main><p>Die Pumpe läuft.</p></main>")
+            try world.write("gut.txt", "Das Ventil ist zu.")
+            func stored() async throws -> [[String?]] {
+                try await world.rows(
+                    "SELECT external_id, metadata -> 'parser_repairs', metadata ->> 'room' FROM rag.documents ORDER BY 1"
+                )
+            }
+            _ = try await world.kelter("ingest", world.documents)
+            let counts = #"{"boilerplate_removed": 5, "media_type_contradicted": 1}"#
+            #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", counts, nil]])
+            try world.write("seite.txt.meta.json", #"{"room": 7}"#)
+            let report = try await world.kelter("ingest", world.documents, "--json").json
+            #expect(report["outcomes"]?["updated"]?.int == 1)
+            #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", counts, "7"]])
+            try world.write("seite.txt", "Die Pumpe steht.")
+            _ = try await world.kelter("ingest", world.documents)
+            #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", nil, "7"]])
+            try await IndependentCheck(world).run()
+        }
+    }
+
     @Test("patterns and lists choose files; a list may name what is not there")
     func lists() async throws {
         try await World.with { world in

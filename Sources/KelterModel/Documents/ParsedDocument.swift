@@ -109,6 +109,14 @@ package enum Place: Hashable, Sendable {
 
 /// A change a parser had to make to a document's text.
 package enum Repair: String, Hashable, Sendable, CaseIterable {
+    /// The member of a document's metadata that has the counts.
+    package static let metadataName = "parser_repairs"
+
+    /// Counts as JSON, in the order of their names.
+    package static func json(_ counts: [Repair: Int]) -> JSONValue {
+        .object(counts.map { ($0.key.rawValue, JSONValue.int($0.value)) }.sorted { $0.0 < $1.0 })
+    }
+
     /// NUL characters were removed: PostgreSQL cannot hold them.
     case nulRemoved = "nul_removed"
     /// Byte sequences that are not valid in the file's encoding became U+FFFD.

@@ -16,6 +16,8 @@ struct PreparedContent: Sendable {
     var title: String?
     var language: String?
     let mediaType: String
+    /// What had to be repaired, counted.
+    let repairs: [Repair: Int]
     /// By what near duplicates are found.
     var signature: NearDuplicateSignature?
 
@@ -92,6 +94,7 @@ struct ContentProducer: Sendable {
                 title: title,
                 language: item.sidecar.language ?? document.language,
                 mediaType: result.mediaType,
+                repairs: document.repairs,
                 signature: signs ? ShingleReader.signature(of: document.text) : nil
             )
         }

@@ -42,6 +42,7 @@ extension ContentProducer {
             title: item.sidecar.title,
             language: item.sidecar.language ?? text.language,
             mediaType: LargeText.mediaType,
+            repairs: text.repairs,
             signature: text.signature
         )
     }

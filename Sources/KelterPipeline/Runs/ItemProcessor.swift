@@ -242,7 +242,11 @@ struct ItemProcessor: Sendable {
     }
 
     private func attributes(of item: IngestItem, _ content: PreparedContent?) -> DocumentAttributes {
-        DocumentAttributes(
+        var metadata = item.sidecar.attributes
+        if let repairs = content?.repairs, !repairs.isEmpty {
+            metadata = metadata.adding(Repair.metadataName, Repair.json(repairs))
+        }
+        return DocumentAttributes(
             title: content?.title ?? item.sidecar.title,
             language: content?.language ?? item.sidecar.language,
             source: item.sidecar.source,
@@ -255,7 +259,7 @@ struct ItemProcessor: Sendable {
             embeddingProfile: profile.name,
             embeddingModel: profile.model,
             vectorSpace: profile.vectorSpace,
-            metadata: item.sidecar.attributes
+            metadata: metadata
         )
     }
 }

@@ -74,6 +74,7 @@ extension GroupWriter {
     /// Without content an item tells only what its sidecar says: what was found in the document stays, and so does
     /// what its vectors were made with.
     private var updateStatement: String {
+        let repairs = Repair.metadataName
         let assignments = DocumentAttributes.columns.map { column in
             switch column {
             case "embedding_profile", "embedding_model", "vector_space_id":
@@ -84,7 +85,9 @@ extension GroupWriter {
             }
         }
         return """
-            UPDATE \(schema).documents d SET hash = k.hash, metadata_hash = k.metadata_hash, metadata = k.metadata,
+            UPDATE \(schema).documents d SET hash = k.hash, metadata_hash = k.metadata_hash,
+                metadata = k.metadata || CASE WHEN NOT k.has_content AND d.metadata ? '\(repairs)'
+                    THEN jsonb_build_object('\(repairs)', d.metadata -> '\(repairs)') ELSE '{}' END,
                 bytes = k.bytes, generation = d.generation + k.has_content::int, updated_at = now(), deleted_at = NULL,
                 \(assignments.joined(separator: ", "))
             FROM \(rows)
