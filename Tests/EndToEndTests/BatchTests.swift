@@ -317,7 +317,7 @@ import Testing
         try await World.with { world in
             try tree(world, files: 5)
             let result = try await world.kelter("ingest", world.documents)
-            #expect(result.exitCode == 0)
+            #expect(result.exitCode == 0, "\(result.messages)")
             #expect(result.output.contains("5 inserted") && result.output.contains("totals add up"))
             #expect(!result.messages.contains("\u{1B}"))
         }

@@ -72,7 +72,7 @@ struct HTTPAccessTests {
                 #expect(listed.output.contains(key.id))
                 #expect(!listed.output.contains(key.text))
                 let revoked = try await world.kelter("api-key", "revoke", key.id)
-                #expect(revoked.exitCode == 0)
+                #expect(revoked.exitCode == 0, "\(revoked.messages)")
                 var status = 200
                 for _ in 0..<80 where status == 200 {
                     try await Task.sleep(for: .milliseconds(100))

@@ -61,7 +61,7 @@ struct HTTPRoutingTests {
             // What is left of a tenant in any space goes with it.
             let file = try world.write("vertrag.txt", "Ein Vertrag.")
             let collection = RoutingTests.laws
-            #expect(try await world.kelter("upload", file, "--collection", collection).exitCode == 0)
+            try await world.succeed("upload", file, "--collection", collection)
             let gone = try await world.kelter("delete-tenant", "--schema", "dev", "--confirm", "dev", "--json")
             #expect(try gone.json["documents"] == .int(1), "\(gone.messages)")
             #expect(try await world.count("SELECT count(*) FROM rag_legal.documents") == 0)

@@ -22,10 +22,10 @@ struct MaintenanceTests {
             for number in 1...12 {
                 try world.write("\(number % 2 == 0 ? "hr" : "it")/doc-\(number).txt", "Dokument \(number).")
             }
-            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            try await world.succeed("ingest", world.documents)
             // The bytes of one document are in the collection already, under another name.
             let copy = try world.write("kopie.txt", "Dokument 2.")
-            #expect(try await world.kelter("upload", copy, "--collection", collection).exitCode == 0)
+            try await world.succeed("upload", copy, "--collection", collection)
             let upload = try world.write("brief.txt", "Ein Brief.")
             let uploaded = try await world.kelter("upload", upload, "--external-id", "hr/brief", "--json").json
             let before = try await world.rows(Self.scopes)
@@ -96,7 +96,7 @@ struct MaintenanceTests {
         try await World.with { world in
             try await world.registerTenants()
             try world.write("a.txt", "Ein Text.")
-            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            try await world.succeed("ingest", world.documents)
             let gated = ["delete-tenant", "--schema", "dev", "--confirm", "dev", "--require-backup-within"]
             let refused = try await KelterProcess.run(gated + ["24h"], environment: world.environment)
             #expect(refused.exitCode == 4 && refused.messages.contains("BACKUP_REQUIRED"), "\(refused.messages)")
@@ -123,7 +123,7 @@ struct MaintenanceTests {
             let none = try await world.kelter("backup", "--pg-dump", "/bin/false")
             #expect(none.exitCode == 3 && none.messages.contains("BACKUP_FAILED"), "\(none.messages)")
             #expect(try FileManager.default.contentsOfDirectory(atPath: world.home + "/backups").isEmpty)
-            #expect(try await world.kelter("backup", "--record", "snapshot-17").exitCode == 0)
+            try await world.succeed("backup", "--record", "snapshot-17")
             #expect(try await world.count("SELECT count(*) FROM public.backups WHERE kind = 'external'") == 1)
         }
     }
@@ -132,12 +132,12 @@ struct MaintenanceTests {
     func deleteTenant() async throws {
         try await World.with { world in
             try await world.registerTenants()
-            #expect(try await world.kelter("create-tenant", "--schema=dev2", "--domain=dev2.localhost").exitCode == 0)
+            try await world.succeed("create-tenant", "--schema=dev2", "--domain=dev2.localhost")
             let file = try world.write("a.txt", "Ein Text.")
             for tenant in ["dev-tenant", "dev2-tenant"] {
-                #expect(try await world.kelter("upload", file, "--tenant", tenant).exitCode == 0)
+                try await world.succeed("upload", file, "--tenant", tenant)
             }
-            #expect(try await world.kelter("api-key", "create", "--schema=dev2", "--label=x").exitCode == 0)
+            try await world.succeed("api-key", "create", "--schema=dev2", "--label=x")
             let other =
                 "SELECT * FROM rag.documents d JOIN public.tenants t ON t.id = d.tenant_id WHERE t.key = 'dev-tenant'"
             let before = try await world.rows(other)
@@ -191,12 +191,12 @@ struct MaintenanceTests {
             var world = world
             try await world.registerTenants()
             world.environment["RAG_VECTOR_SCHEMA"] = "dev"
-            #expect(try await world.kelter("schema", "apply").exitCode == 0)
+            try await world.succeed("schema", "apply")
             // The tenant can still be created again, and migrated.
-            #expect(try await world.kelter("create-tenant", "--schema=dev", "--domain=dev.localhost").exitCode == 0)
-            #expect(try await world.kelter("migrate-schemas", "--tenant").exitCode == 0)
+            try await world.succeed("create-tenant", "--schema=dev", "--domain=dev.localhost")
+            try await world.succeed("migrate-schemas", "--tenant")
             try world.write("a.txt", "Ein Text im eigenen Schema.")
-            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            try await world.succeed("ingest", world.documents)
             #expect(try await world.count("SELECT count(*) FROM dev.documents") == 1)
             #expect(try await world.count("SELECT count(*) FROM rag.documents") == 0)
             let found = try await world.kelter("query", "Text im eigenen Schema")

@@ -20,7 +20,7 @@ struct PlanTests {
     /// 300 files as they were, then 20 replaced, 10 with another title, 5 gone, 100 new, 10 of them copies.
     private func prepare(_ world: World) async throws {
         for number in 0..<300 { try world.write("d\(number % 4)/\(number).txt", text(number)) }
-        #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+        try await world.succeed("ingest", world.documents)
         for number in 0..<20 { try world.write("d\(number % 4)/\(number).txt", text(number + 10_000)) }
         for number in 100..<110 { try world.write("d\(number % 4)/\(number).txt.meta.json", #"{"title": "Neu"}"#) }
         for number in 295..<300 {

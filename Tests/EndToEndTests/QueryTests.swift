@@ -73,7 +73,7 @@ import Testing
         options.chatScript = .requests(0..., .status(status))
         try await withDocuments(options) { world in
             let result = try await world.kelter("query", "Presse", "--json", environment: Self.chat)
-            #expect(result.exitCode == 0)
+            #expect(result.exitCode == 0, "\(result.messages)")
             let json = try result.json
             #expect(json["answer"] == .null && json["answer_error"]?["code"] == .string(code))
             #expect(json["snippets"]?.array?.isEmpty == false)

@@ -153,7 +153,7 @@ struct ReembedTests {
 
             // A document that comes now is in the searched space only, until the other one is filled up.
             try world.write("spaet.md", "# Nachtrag\n\nEin spätes Dokument.\n")
-            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            try await world.succeed("ingest", world.documents)
             let early = try await world.kelter("vector-space", "switch")
             #expect(early.exitCode == 4 && early.messages.contains("VECTOR_SPACE_INCOMPLETE"))
             let rest = try await KelterProcess.run(arguments, environment: world.environment.merging(endpoint) { $1 })
@@ -167,7 +167,7 @@ struct ReembedTests {
             try await world.database.store.runScript(
                 "ALTER TABLE rag.embeddings RENAME CONSTRAINT embeddings_collection_fk TO older_fk"
             )
-            #expect(try await world.kelter("vector-space", "switch").exitCode == 0)
+            try await world.succeed("vector-space", "switch")
             #expect(try await world.rows("SELECT DISTINCT vector_dims(embedding) FROM rag.embeddings") == [["256"]])
             let old = try await world.kelter("query", "Nachtrag")
             #expect(old.exitCode == 4, "\(old.messages)")
@@ -188,20 +188,20 @@ struct ReembedTests {
             let again = try await KelterProcess.run(["ingest", world.documents, "--json"], environment: new)
             #expect(try again.json["outcomes"]?["unchanged"] == .int(41), "\(again.messages)")
 
-            #expect(try await world.kelter("vector-space", "switch").exitCode == 0)
+            try await world.succeed("vector-space", "switch")
             #expect(try await world.rows(Self.vectors).count == original.count + 1)
             #expect(Set(try await world.rows(Self.vectors)).isSuperset(of: original))
-            #expect(try await world.kelter("query", "Nachtrag").exitCode == 0)
+            try await world.succeed("query", "Nachtrag")
             // A document that the other space lacks holds the next switch back, unless that is meant.
             try world.write("noch-eins.md", "# Nachtrag\n\nNoch ein Dokument.\n")
-            #expect(try await world.kelter("ingest", world.documents).exitCode == 0)
+            try await world.succeed("ingest", world.documents)
             let held = try await world.kelter("vector-space", "switch")
             #expect(held.exitCode == 4 && held.messages.contains("--allow-missing"), "\(held.messages)")
             let meant = try await world.kelter("vector-space", "switch", "--allow-missing", "--json")
             #expect(try meant.json["missing"] == .int(1), "\(meant.messages)")
-            #expect(try await world.kelter("vector-space", "switch").exitCode == 0)
+            try await world.succeed("vector-space", "switch")
             #expect(try await world.kelter("vector-space", "drop").exitCode == 4)
-            #expect(try await world.kelter("vector-space", "drop", "--yes").exitCode == 0)
+            try await world.succeed("vector-space", "drop", "--yes")
             #expect(try await world.rows("SELECT to_regnamespace('rag_standby')") == [[nil]])
         }
     }
@@ -242,7 +242,7 @@ struct ReembedTests {
             let chunks = try await world.count("SELECT count(*) FROM rag.chunks")
             let start = ContinuousClock.now
             // The first 32 of 40 documents go at once; the others wait until their time has come.
-            #expect(try await world.kelter("reembed", "--rate", "\(Double(chunks) / 2)").exitCode == 0)
+            try await world.succeed("reembed", "--rate", "\(Double(chunks) / 2)")
             #expect(ContinuousClock.now - start > .seconds(1))
             for rate in ["0", "-1", "nan"] {
                 #expect(try await world.kelter("reembed", "--rate=\(rate)").exitCode == 2)

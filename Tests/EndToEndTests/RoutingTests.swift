@@ -114,7 +114,7 @@ import Testing
         try await withSpaces { world in
             try world.write("a.txt", "Erster Text.")
             try world.write("b.txt", "Zweiter Text.")
-            #expect(try await world.kelter("ingest", world.documents, "--json").exitCode == 0)
+            try await world.succeed("ingest", world.documents, "--json")
             #expect(try await world.count("SELECT count(*) FROM rag.documents WHERE deleted_at IS NULL") == 2)
             try route(world, "{profile: legal, tenant: dev-tenant}")
             let result = try await world.kelter("ingest", world.documents, "--sync", "--max-delete", "100%", "--json")

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import KelterLocal
 import KelterModel
+import Testing
 
 /// The built `kelter` binary as a process of its own, as a user's shell would run it.
 struct KelterProcess {
@@ -18,6 +19,7 @@ struct KelterProcess {
     }
 
     let pid: pid_t
+    private let arguments: [String]
     private let files: (output: String, messages: String)
 
     /// The binary beside the tests' own.
@@ -26,6 +28,10 @@ struct KelterProcess {
         return URL(filePath: tests).deletingLastPathComponent().appending(path: "kelter").path
     }()
 
+    /// A crash says where, whatever the test was about.
+    private static let backtraces = ["SWIFT_BACKTRACE=enable=yes,color=no,interactive=no,threads=all"]
+    private static let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV]
+
     /// Starts the binary.
     ///
     /// - Parameters:
@@ -33,6 +39,7 @@ struct KelterProcess {
     ///   - environment: Variables beside a clean environment.
     /// - Throws: What keeps the process from starting.
     init(_ arguments: [String], environment: [String: String]) throws {
+        self.arguments = arguments
         let base = FileManager.default.temporaryDirectory.appending(path: "kelter-e2e-\(UUID().uuidString)").path
         files = (base + ".out", base + ".err")
         let descriptors = [files.output, files.messages].map { (path: String) in
@@ -42,7 +49,7 @@ struct KelterProcess {
         defer { for descriptor in descriptors + [null] { close(descriptor) } }
         pid = try ChildProcess.spawn(
             [Self.path] + arguments,
-            environment: ChildProcess.cleanEnvironment + environment.map { "\($0)=\($1)" },
+            environment: ChildProcess.cleanEnvironment + Self.backtraces + environment.map { "\($0)=\($1)" },
             input: null,
             output: descriptors[0],
             error: descriptors[1]
@@ -78,11 +85,15 @@ struct KelterProcess {
             status = ChildProcess.endedStatus(of: pid)
         }
         defer { for file in [files.output, files.messages] { try? FileManager.default.removeItem(atPath: file) } }
-        return Result(
+        let result = Result(
             exitCode: status ?? -1,
             output: try String(contentsOfFile: files.output, encoding: .utf8),
             messages: try String(contentsOfFile: files.messages, encoding: .utf8)
         )
+        if Self.crashes.contains(result.exitCode - 128) {
+            Issue.record("kelter \(arguments) crashed (\(result.exitCode)): \(result.messages)")
+        }
+        return result
     }
 
     /// Runs the binary to its end.

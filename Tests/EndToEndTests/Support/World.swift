@@ -3,6 +3,7 @@ import KelterLocal
 import KelterModel
 import KelterStore
 import KelterTestSupport
+import Testing
 
 /// A database, an endpoint and a home for one test: everything the binary needs, nothing shared.
 struct World {
@@ -55,6 +56,18 @@ struct World {
     func kelter(_ arguments: String..., environment extra: [String: String] = [:]) async throws -> KelterProcess.Result
     {
         try await KelterProcess.run(arguments, environment: environment.merging(extra) { $1 })
+    }
+
+    /// Runs the binary, which must end with 0; what it says instead is recorded.
+    @discardableResult
+    func succeed(
+        _ arguments: String...,
+        environment extra: [String: String] = [:],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> KelterProcess.Result {
+        let result = try await KelterProcess.run(arguments, environment: environment.merging(extra) { $1 })
+        #expect(result.exitCode == 0, "\(arguments): \(result.messages)", sourceLocation: sourceLocation)
+        return result
     }
 
     /// Writes a document (or a sidecar) below ``documents``.
