@@ -2,7 +2,8 @@ import KelterModel
 
 /// Parses a presentation (PPTX); ECMA-376 part 1, section 19.
 ///
-/// A slide's title opens a section; its shapes follow in the order of the file, then its diagrams and the speaker's notes.
+/// A slide's title opens a section; its shapes follow in the order of the file, then its diagrams and charts and the
+/// speaker's notes.
 /// Slide numbers, dates and footers are left out.
 ///
 /// - Throws: ``KelterError`` of the package, with `parserLimit` or `parserFailed`.
@@ -24,6 +25,11 @@ func parsePresentation(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
         let parts = try Relationships(of: slide.part, in: package)
         for diagram in parts.parts("diagramData") {
             try package.parse(ifPresent: diagram, SlideReader(builder, wants: .diagram))
+        }
+        for part in parts.parts("chart") {
+            let chart = Chart()
+            try package.parse(ifPresent: part, chart)
+            chart.write(to: builder)
         }
         for notes in parts.parts("notesSlide") {
             try package.parse(ifPresent: notes, SlideReader(builder, wants: .notes))

@@ -2,8 +2,8 @@ import KelterModel
 
 /// Parses a word-processing document (DOCX); ECMA-376 part 1, section 17.
 ///
-/// Styles give headings, lists and quotes. Footnotes and endnotes follow the paragraph that refers to them. Deleted text,
-/// field codes, headers, footers and comments are left out.
+/// Styles give headings, lists and quotes. Footnotes, endnotes and charts follow the paragraph that refers to them. Deleted
+/// text, field codes, headers, footers and comments are left out.
 ///
 /// - Throws: ``KelterError`` of the package, with `parserLimit` or `parserFailed`.
 func parseWordDocument(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> ParsedDocument {
@@ -16,9 +16,15 @@ func parseWordDocument(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterErr
     let (footnotes, endnotes) = (WordNotes(), WordNotes())
     for part in relationships.parts("footnotes") { try package.parse(ifPresent: part, footnotes) }
     for part in relationships.parts("endnotes") { try package.parse(ifPresent: part, endnotes) }
+    var charts: [String: Chart] = [:]
+    for (id, target) in relationships.targets where target.type == "chart" {
+        let chart = Chart()
+        try package.parse(ifPresent: target.part, chart)
+        charts[id] = chart
+    }
     let properties = try coreProperties(of: package, roots)
     let builder = DocumentBuilder(limits: limits, capacity: bytes.count)
-    try package.parse(main, WordReader(builder, styles, footnotes: footnotes, endnotes: endnotes))
+    try package.parse(main, WordReader(builder, styles, footnotes: footnotes, endnotes: endnotes, charts: charts))
     return try builder.finish(title: properties.title, language: properties.language ?? styles.language)
 }
 
@@ -28,6 +34,7 @@ private final class WordReader: XMLHandler {
     private let styles: WordStyles
     private let footnotes: WordNotes
     private let endnotes: WordNotes
+    private let charts: [String: Chart]
     private var inText = false
     private var inProperties = false
     private var tableDepth = 0
@@ -35,12 +42,21 @@ private final class WordReader: XMLHandler {
     private var paragraphs: [BlockStyle] = []
     /// Paragraphs of notes that the open block refers to.
     private var notes: [[UInt8]] = []
+    /// Charts that stand in the open block.
+    private var pendingCharts: [Chart] = []
 
-    init(_ blocks: DocumentBuilder, _ styles: WordStyles, footnotes: WordNotes, endnotes: WordNotes) {
+    init(
+        _ blocks: DocumentBuilder,
+        _ styles: WordStyles,
+        footnotes: WordNotes,
+        endnotes: WordNotes,
+        charts: [String: Chart]
+    ) {
         self.blocks = blocks
         self.styles = styles
         self.footnotes = footnotes
         self.endnotes = endnotes
+        self.charts = charts
     }
 
     private var style: BlockStyle {
@@ -79,6 +95,10 @@ private final class WordReader: XMLHandler {
         case "tc" where tableDepth == 1: blocks.beginCell()
         case "footnoteReference": notes += footnotes.paragraphs(attributes["id"])
         case "endnoteReference": notes += endnotes.paragraphs(attributes["id"])
+        case "chart":
+            if let chart = attributes.value("id", namespaceSuffix: "/relationships").flatMap({ charts[$0] }) {
+                pendingCharts.append(chart)
+            }
         // Alternatives to what was read already, former properties, text that was moved away, pronunciation.
         case "Fallback", "pPrChange", "rPrChange", "tblPrChange", "moveFrom", "del", "rt": skip()
         default: break
@@ -121,7 +141,7 @@ private final class WordReader: XMLHandler {
         }
     }
 
-    /// Ends the block, and after it puts the notes it refers to; in a table only a space.
+    /// Ends the block, and after it puts the notes and charts it refers to; in a table only a space.
     private func endBlock() {
         if tableDepth > 0 {
             blocks.pendingSpace = true
@@ -133,6 +153,8 @@ private final class WordReader: XMLHandler {
             blocks.endBlock()
         }
         notes.removeAll()
+        for chart in pendingCharts { chart.write(to: blocks) }
+        pendingCharts.removeAll()
     }
 }
 

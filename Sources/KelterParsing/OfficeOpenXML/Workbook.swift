@@ -3,7 +3,8 @@ import KelterModel
 /// Parses a workbook (XLSX); ECMA-376 part 1, section 18.
 ///
 /// Every sheet is a section; rows without an empty one between them are a table with a line for each. Cells have the
-/// values that were calculated when the file was saved; dates are ISO 8601.
+/// values that were calculated when the file was saved; dates are ISO 8601. Of charts only the titles follow: what they show
+/// is in the cells.
 ///
 /// - Throws: ``KelterError`` of the package, with `parserLimit` or `parserFailed`.
 func parseWorkbook(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) -> ParsedDocument {
@@ -27,8 +28,15 @@ func parseWorkbook(_ bytes: [UInt8], limits: ParsingLimits) throws(KelterError) 
         builder.endBlock()
         try package.parse(target.part, SheetReader(builder, strings, formats, is1904: workbook.is1904))
         builder.endBlock()
+        builder.place = nil
+        for drawing in try Relationships(of: target.part, in: package).parts("drawing") {
+            for part in try Relationships(of: drawing, in: package).parts("chart") {
+                let chart = Chart()
+                try package.parse(ifPresent: part, chart)
+                chart.writeTitle(to: builder)
+            }
+        }
     }
-    builder.place = nil
     return try builder.finish(title: properties.title, language: properties.language)
 }
 

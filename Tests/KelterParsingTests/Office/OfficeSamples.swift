@@ -32,30 +32,34 @@ enum OfficeSamples {
         )
     }
 
-    /// A DOCX of this body.
-    static func word(_ body: String, styles: String = "", footnotes: String = "") -> [UInt8] {
-        let related = relationships([("styles", "styles.xml"), ("footnotes", "/word/footnotes.xml")])
+    /// A DOCX of this body; its chart is `rId3`.
+    static func word(_ body: String, styles: String = "", footnotes: String = "", chart: String = "") -> [UInt8] {
+        let related = relationships([
+            ("styles", "styles.xml"), ("footnotes", "/word/footnotes.xml"), ("chart", "charts/chart1.xml"),
+        ])
         return officeDocument(
             "word/document.xml",
             [
                 ("word/_rels/document.xml.rels", related),
+                ("word/charts/chart1.xml", Self.chart(chart)),
                 ("word/styles.xml", "<w:styles xmlns:w=\"urn:w\">\(styles)</w:styles>"),
                 ("word/footnotes.xml", "<w:footnotes xmlns:w=\"urn:w\">\(footnotes)</w:footnotes>"),
                 (
                     "word/document.xml",
-                    "<?xml version=\"1.0\"?><w:document xmlns:w=\"urn:w\" xmlns:mc=\"urn:mc\"><w:body>\(body)</w:body>"
-                        + "</w:document>"
+                    "<?xml version=\"1.0\"?><w:document xmlns:w=\"urn:w\" xmlns:mc=\"urn:mc\" "
+                        + "xmlns:c=\"urn:c\" xmlns:r=\"\(types)\"><w:body>\(body)</w:body></w:document>"
                 ),
             ]
         )
     }
 
-    /// An XLSX of these sheets, each a name and what is inside of `sheetData`.
+    /// An XLSX of these sheets, each a name and what is inside of `sheetData`; the first one has the chart.
     static func workbook(
         _ sheets: [(String, String)],
         strings: [String] = [],
         styles: String = "",
-        settings: String = ""
+        settings: String = "",
+        chart: String = ""
     ) -> [UInt8] {
         let names = sheets.enumerated().map { index, sheet in
             "<sheet name=\"\(sheet.0)\" sheetId=\"\(index + 9)\" r:id=\"rId\(index + 1)\"/>"
@@ -67,6 +71,9 @@ enum OfficeSamples {
             "xl/workbook.xml",
             [
                 ("xl/_rels/workbook.xml.rels", relationships(targets + others)),
+                ("xl/worksheets/_rels/sheet1.xml.rels", relationships([("drawing", "../drawings/drawing1.xml")])),
+                ("xl/drawings/_rels/drawing1.xml.rels", relationships([("chart", "../charts/chart1.xml")])),
+                ("xl/charts/chart1.xml", Self.chart(chart)),
                 ("xl/sharedStrings.xml", "<sst>\(items)</sst>"),
                 ("xl/styles.xml", "<styleSheet>\(styles)</styleSheet>"),
                 (
@@ -80,8 +87,13 @@ enum OfficeSamples {
         )
     }
 
-    /// A PPTX of slides, each what is inside of the shape tree, with notes or none; the last slide is shown first.
-    static func presentation(_ slides: [(shapes: String, notes: String?)]) -> [UInt8] {
+    private static func chart(_ content: String) -> String {
+        "<c:chartSpace xmlns:c=\"urn:c\" xmlns:a=\"urn:a\">\(content)</c:chartSpace>"
+    }
+
+    /// A PPTX of slides, each what is inside of the shape tree, with notes or none; the last slide is shown first, and
+    /// every slide has the chart.
+    static func presentation(_ slides: [(shapes: String, notes: String?)], chart: String = "") -> [UInt8] {
         let spaces = "xmlns:p=\"urn:p\" xmlns:a=\"urn:a\" xmlns:mc=\"urn:mc\" xmlns:r=\"\(types)\""
         let ids = slides.indices.reversed().map { "<p:sldId id=\"\(300 + $0)\" r:id=\"rId\($0 + 1)\"/>" }
         var parts = [
@@ -98,14 +110,18 @@ enum OfficeSamples {
             parts.append(
                 ("ppt/slides/slide\(index + 1).xml", "<p:sld \(spaces)><p:spTree>\(slide.shapes)</p:spTree></p:sld>")
             )
-            guard let notes = slide.notes else { continue }
             parts += [
                 (
                     "ppt/slides/_rels/slide\(index + 1).xml.rels",
-                    relationships([("notesSlide", "../notesSlides/notesSlide\(index + 1).xml")])
+                    relationships([
+                        ("chart", "../charts/chart1.xml"),
+                        ("notesSlide", "../notesSlides/notesSlide\(index + 1).xml"),
+                    ])
                 ),
-                ("ppt/notesSlides/notesSlide\(index + 1).xml", "<p:notes \(spaces)>\(notes)</p:notes>"),
+                ("ppt/charts/chart1.xml", Self.chart(chart)),
             ]
+            guard let notes = slide.notes else { continue }
+            parts.append(("ppt/notesSlides/notesSlide\(index + 1).xml", "<p:notes \(spaces)>\(notes)</p:notes>"))
         }
         return officeDocument("ppt/presentation.xml", parts)
     }
