@@ -19,6 +19,7 @@ deps-test: deps ## install what the tests need besides: the LiteLLM proxy, a ser
 	@Config/install-packages.sh debian-test-packages.txt
 	@Config/install-test-parts.sh
 	@Config/install-test-parts.sh s3
+	@Config/install-test-parts.sh documents
 
 build: deps ## build .build/release/kelter
 	swift build --configuration release --product kelter
