@@ -128,7 +128,7 @@ package final class FaultInjectingEndpoint: Sendable {
 
     package var log: Log { state.log.withLock { $0 } }
 
-    /// Changes ``Options/latency`` for the requests to come.
+    /// Changes ``Options/latency``, also of the requests that are waiting.
     package func setLatency(_ latency: Duration) { state.latency.withLock { $0 = latency } }
 
     /// Connections accepted since the start.
@@ -174,8 +174,13 @@ package final class FaultInjectingEndpoint: Sendable {
             log.encodings.append(call.encoding)
             if options.recordsTexts { log.texts += call.inputs.map { String(decoding: $0, as: UTF8.self) } }
         }
-        let latency = state.latency.withLock { $0 } ?? options.latency
-        pause(latency + options.latencyPerInput * call.inputs.count)
+        let begin = ContinuousClock.now
+        while true {
+            let latency = state.latency.withLock { $0 } ?? options.latency
+            let rest = begin + latency + options.latencyPerInput * call.inputs.count - ContinuousClock.now
+            guard rest > .zero else { break }
+            pause(min(rest, .milliseconds(50)))
+        }
 
         if let maximum = options.maximumInputs, call.inputs.count > maximum { return error(413, "too many inputs") }
         if let marker = options.refusedMarker.map({ Array($0.utf8) }),

@@ -33,14 +33,16 @@ struct SharedBatchTests {
 
     /// A batch of 2,400 files whose first process has as much in flight as it can, and leaves the rest to others.
     private func withBatch(
+        latency: Duration = .seconds(10),
         _ body: (World, _ first: KelterProcess, _ join: (Int) throws -> [KelterProcess], _ run: String) async throws ->
             Void
     ) async throws {
         var options = FaultInjectingEndpoint.Options()
-        options.latency = .seconds(10)
+        options.latency = latency
         try await World.with(options) { world in
             try write(world, files: 0..<2400)
             var environment = world.environment
+            environment["EMBEDDINGS_TIMEOUT_SECONDS"] = "900"
             environment["EMBEDDINGS_REQUESTS_IN_FLIGHT"] = "2"
             environment["EMBEDDINGS_BATCH_SIZE"] = "32"
             let first = try KelterProcess(["ingest", world.documents, "--json"], environment: environment)
@@ -154,11 +156,13 @@ struct SharedBatchTests {
 
     @Test("a worker leaves batches alone whose files it does not see, or that were begun with other settings")
     func strangers() async throws {
-        try await withBatch { world, first, _, _ in
+        // The first process gets nowhere until the end: it would read on where files are missing for a while.
+        try await withBatch(latency: .seconds(600)) { world, first, _, _ in
             try await world.registerTenants()
             var environment = world.environment
             environment["EMBEDDINGS_REQUESTS_IN_FLIGHT"] = "2"
             environment["EMBEDDINGS_BATCH_SIZE"] = "32"
+            environment["EMBEDDINGS_TIMEOUT_SECONDS"] = "900"
             var others = environment
             others["RAG_CHUNK_TARGET_TOKENS"] = "200"
             let stranger = try KelterProcess(["worker", "--batches"], environment: others)
@@ -171,7 +175,7 @@ struct SharedBatchTests {
             try FileManager.default.moveItem(atPath: world.documents, toPath: moved)
             let blind = try KelterProcess(["worker", "--batches"], environment: environment)
             try await waitUntil("the worker's word") { blind.messagesSoFar.contains("batch left to others") }
-            #expect(blind.messagesSoFar.contains("missing_file"))
+            #expect(blind.messagesSoFar.contains("missing_file"), "\(blind.messagesSoFar)")
             blind.send(SIGTERM)
             _ = try await blind.finish()
             try FileManager.default.moveItem(atPath: moved, toPath: world.documents)
