@@ -8,8 +8,6 @@ struct PDFLayout {
     private static let longestHeading = 200
 
     private let pages: [PDFPage]
-    /// The height of most of the text.
-    private let bodySize: Double
     /// The usual distance of two lines of one paragraph, in heights of the line.
     private let spacing: Double
     /// The heights of headings, the largest first, when there is no outline.
@@ -24,12 +22,8 @@ struct PDFLayout {
 
     init(_ pages: [PDFPage], _ bookmarks: [PDFDocument.Bookmark]) {
         self.pages = pages
-        var bytes: [Int: Int] = [:]
-        for page in pages {
-            for line in page.lines { bytes[Self.step(line.size), default: 0] += line.byteCount }
-        }
-        let body = bytes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? 0
-        bodySize = Double(body) / 4
+        let bytes = Self.bytesBySize(pages)
+        let body = Self.mostUsed(bytes)
         spacing = Self.lineSpacing(pages)
         var entries: [Entry: Int] = [:]
         for bookmark in bookmarks {
@@ -43,6 +37,21 @@ struct PDFLayout {
         headingSizes =
             bytes.filter { Double($0.key) / 4 > Double(body) / 4 * Self.headingFactor && $0.value * 4 < total }
             .map { Double($0.key) / 4 }.sorted(by: >)
+    }
+
+    /// The height of most of the text.
+    static func bodySize(_ pages: [PDFPage]) -> Double { Double(mostUsed(bytesBySize(pages))) / 4 }
+
+    private static func bytesBySize(_ pages: [PDFPage]) -> [Int: Int] {
+        var bytes: [Int: Int] = [:]
+        for page in pages {
+            for line in page.lines { bytes[step(line.size), default: 0] += line.byteCount }
+        }
+        return bytes
+    }
+
+    private static func mostUsed(_ bytes: [Int: Int]) -> Int {
+        bytes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? 0
     }
 
     /// Heights in quarters of a unit.
@@ -123,7 +132,9 @@ struct PDFLayout {
             // The next column or page: a sentence that has not ended goes on there.
             return !ends && startsInLowerCase(next)
         }
-        if distance > spacing * 1.3 { return !ends && startsInLowerCase(next) && distance < spacing * 1.6 }
+        // A word that was parted goes on even behind a wider gap.
+        let reach = line.endsInHyphen ? 3 : 1.6
+        if distance > spacing * 1.3 { return !ends && startsInLowerCase(next) && distance < spacing * reach }
         // An indented first line.
         if ends, next.left > line.left + line.size * 0.8 { return false }
         return true

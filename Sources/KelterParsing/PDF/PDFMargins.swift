@@ -1,4 +1,8 @@
 /// Finds the lines that are repeated at the edges of pages: running titles, page numbers, footers.
+///
+/// A line is one when at least three pages have it at the same place. Titles of sections change too often for that: a line
+/// that stands apart at the edge of most pages, always at the same place and no larger than the text, is one when half of
+/// these lines have a part that another page has there, too.
 struct PDFMargins {
     /// A line at an edge: its text with all digits alike, and where it stands.
     private struct Key: Hashable {
@@ -6,6 +10,8 @@ struct PDFMargins {
         /// In steps of 4 units from the nearer edge.
         let distance: Int
         let isTop: Bool
+
+        func with(_ text: [UInt8]) -> Key { Key(text: text, distance: distance, isTop: isTop) }
     }
 
     /// So many lines at each edge are looked at.
@@ -14,22 +20,54 @@ struct PDFMargins {
     private static let share = 0.15
     /// A line that is on fewer pages is none of them.
     private static let fewest = 3
+    /// So many lines that change from page to page are needed to tell that they are running titles.
+    private static let fewestTitles = 6
+    /// The distance of a running title from the text, in heights of its line.
+    private static let gap = 1.8
 
     private var counts: [Key: Int] = [:]
+    /// The places of running titles: keys without text.
+    private var places: Set<Key> = []
 
     init(_ pages: [PDFPage]) {
+        let largest = PDFLayout.bodySize(pages) * 1.05
+        var titles: [Key: [[Key]]] = [:]
+        var parts: [Key: Int] = [:]
         for page in pages {
-            for (_, key) in Self.edges(page) { counts[key, default: 0] += 1 }
+            let edges = Self.edges(page)
+            for (_, key) in edges { counts[key, default: 0] += 1 }
+            for (line, key) in edges where page.lines[line].size <= largest && Self.standsApart(line, on: page, key) {
+                let cells = page.lines[line].cells.map { key.with(Self.folded($0.text)) }
+                for cell in Set(cells) { parts[cell, default: 0] += 1 }
+                titles[key.with([]), default: []].append(cells)
+            }
+        }
+        for (place, lines) in titles where lines.count >= max(Self.fewestTitles, pages.count / 2) {
+            let repeated = lines.count { $0.contains { parts[$0, default: 0] > 1 } }
+            if repeated * 2 >= lines.count { places.insert(place) }
         }
     }
 
-    /// Removes the lines that at least three pages have.
+    /// Whether a line is the outermost one at its edge, with a gap behind it.
+    private static func standsApart(_ line: Int, on page: PDFPage, _ key: Key) -> Bool {
+        let (baseline, size) = (page.lines[line].baseline, page.lines[line].size)
+        return page.lines.indices.allSatisfy { other in
+            let distance = (baseline - page.lines[other].baseline) * (key.isTop ? 1 : -1)
+            return other == line || distance > size * gap
+        }
+    }
+
+    /// Removes the lines that are repeated.
     ///
     /// - Returns: How many were removed.
     func removeRepeatedLines(from pages: inout [PDFPage]) -> Int {
         var removed = 0
         for index in pages.indices {
-            let repeated = Self.edges(pages[index]).filter { counts[$0.key, default: 0] >= Self.fewest }.map(\.line)
+            let page = pages[index]
+            let repeated = Self.edges(page).filter { line, key in
+                counts[key, default: 0] >= Self.fewest
+                    || places.contains(key.with([])) && Self.standsApart(line, on: page, key)
+            }.map(\.line)
             for line in repeated.sorted(by: >) { pages[index].lines.remove(at: line) }
             removed += repeated.count
         }
@@ -44,7 +82,7 @@ struct PDFMargins {
             let baseline = page.lines[line].baseline
             let distance = isTop ? page.height - baseline : baseline
             guard distance >= 0, distance < page.height * share else { return nil }
-            return Key(text: folded(page.lines[line]), distance: Int((distance / 4).rounded()), isTop: isTop)
+            return Key(text: folded(page.lines[line].text), distance: Int((distance / 4).rounded()), isTop: isTop)
         }
         let top = byHeight.prefix(depth).compactMap { line in key(line, isTop: true).map { (line, $0) } }
         let bottom = byHeight.suffix(depth).compactMap { line in key(line, isTop: false).map { (line, $0) } }
@@ -54,8 +92,8 @@ struct PDFMargins {
     }
 
     /// Every number as `#`, also a Roman one, so that page numbers are alike.
-    private static func folded(_ line: PDFLine) -> [UInt8] {
-        let words = line.text.split(separator: 0x20).map { word -> [UInt8] in
+    private static func folded(_ text: [UInt8]) -> [UInt8] {
+        let words = text.split(separator: 0x20).map { word -> [UInt8] in
             let isRoman = word.allSatisfy { "ivxlc".utf8.contains(lowercased($0)) }
             let isNumber = isRoman || word.contains { $0 &- 0x30 < 10 }
             return isNumber ? [UInt8(ascii: "#")] : Array(word)

@@ -138,6 +138,44 @@ struct PDFTests {
         #expect(document.repairs == [.repeatedLinesRemoved: 8])
     }
 
+    @Test("running titles that change with chapter and section are left out, and sentences go on behind them")
+    func runningTitles() throws {
+        let chapters = ["Trauben", "Maische", "Most", "Presse"]
+        var sample = PDFSample()
+        sample.pages = (0..<8).map { page in
+            [
+                PDFSample.Text(text: "KAPITEL. " + chapters[page / 2].uppercased(), x: 72, y: 748),
+                PDFSample.Text(text: "ABSCHNITT " + "ABCDEFGH".map(String.init)[page], x: 400, y: 748),
+            ]
+                + PDFSample.lines(["wurde \(page) Mal gekeltert.", "Danach beginnt ein Satz, und er"], y: 600)
+        }
+        let document = try parse(sample)
+        #expect(document.repairs == [.repeatedLinesRemoved: 8])
+        let sentence = "Danach beginnt ein Satz, und er"
+        #expect(
+            outline(document).joined() == "paragraph: wurde 0 Mal gekeltert. "
+                + (1..<8).map { "\(sentence) wurde \($0) Mal gekeltert. " }.joined() + sentence
+        )
+    }
+
+    @Test("titles that are different on every page are no running titles")
+    func titles() throws {
+        let titles = ["Trauben", "Maische", "Most", "Presse", "Wein", "Flaschen", "Keller", "Hefe"]
+        var sample = PDFSample()
+        sample.pages = titles.map { title in
+            PDFSample.lines(["Alles zu " + title + "."], y: 748)
+                + PDFSample.lines(["Inhalt, ein Satz zu \(title)."], y: 600)
+        }
+        let document = try parse(sample)
+        #expect(document.repairs == [:])
+        #expect(
+            outline(document)
+                == titles.flatMap {
+                    ["paragraph: Alles zu \($0).", "paragraph: Inhalt, ein Satz zu \($0)."]
+                }
+        )
+    }
+
     @Test("a file of images asks for OCR; one without anything is empty")
     func images() throws {
         var sample = PDFSample()
