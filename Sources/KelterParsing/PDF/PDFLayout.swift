@@ -125,6 +125,8 @@ struct PDFLayout {
     /// Whether a line belongs to the paragraph of the one before it.
     private func continues(_ line: PDFLine, _ next: PDFLine) -> Bool {
         let spacing = spacing * line.size
+        // A parted word goes on, whatever else is in its line, such as the large label of a note.
+        if line.endsInHyphen, startsInLowerCase(next), line.baseline - next.baseline < spacing * 3 { return true }
         if abs(line.size - next.size) > line.size * 0.1 { return false }
         let distance = line.baseline - next.baseline
         let ends = endsSentence(line)
@@ -132,9 +134,7 @@ struct PDFLayout {
             // The next column or page: a sentence that has not ended goes on there.
             return !ends && startsInLowerCase(next)
         }
-        // A word that was parted goes on even behind a wider gap.
-        let reach = line.endsInHyphen ? 3 : 1.6
-        if distance > spacing * 1.3 { return !ends && startsInLowerCase(next) && distance < spacing * reach }
+        if distance > spacing * 1.3 { return !ends && startsInLowerCase(next) && distance < spacing * 1.6 }
         // An indented first line.
         if ends, next.left > line.left + line.size * 0.8 { return false }
         return true

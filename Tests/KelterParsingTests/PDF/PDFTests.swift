@@ -158,6 +158,21 @@ struct PDFTests {
         )
     }
 
+    @Test("a parted word goes on whatever the height of its line")
+    func partedWords() throws {
+        var sample = PDFSample()
+        sample.pages = [
+            [
+                PDFSample.Text(text: "Warnung", x: 72, y: 600, size: 14),
+                PDFSample.Text(text: "Das kann Probleme hervorru-", x: 160, y: 600),
+                PDFSample.Text(text: "fen. Vermeiden Sie es.", x: 160, y: 580),
+            ]
+        ]
+        #expect(
+            outline(try parse(sample)).last?.hasSuffix("Das kann Probleme hervorrufen. Vermeiden Sie es.") == true
+        )
+    }
+
     @Test("titles that are different on every page are no running titles")
     func titles() throws {
         let titles = ["Trauben", "Maische", "Most", "Presse", "Wein", "Flaschen", "Keller", "Hefe"]
