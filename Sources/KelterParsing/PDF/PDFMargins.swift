@@ -28,15 +28,17 @@ struct PDFMargins {
     private var counts: [Key: Int] = [:]
     /// The places of running titles: keys without text.
     private var places: Set<Key> = []
+    /// A line that is larger is a heading, wherever it stands.
+    private let largest: Double
 
     init(_ pages: [PDFPage]) {
-        let largest = PDFLayout.bodySize(pages) * 1.05
+        largest = PDFLayout.bodySize(pages) * 1.05
         var titles: [Key: [[Key]]] = [:]
         var parts: [Key: Int] = [:]
         for page in pages {
             let edges = Self.edges(page)
             for (_, key) in edges { counts[key, default: 0] += 1 }
-            for (line, key) in edges where page.lines[line].size <= largest && Self.standsApart(line, on: page, key) {
+            for (line, key) in edges where mayBeTitle(line, on: page, key) {
                 let cells = page.lines[line].cells.map { key.with(Self.folded($0.text)) }
                 for cell in Set(cells) { parts[cell, default: 0] += 1 }
                 titles[key.with([]), default: []].append(cells)
@@ -48,12 +50,13 @@ struct PDFMargins {
         }
     }
 
-    /// Whether a line is the outermost one at its edge, with a gap behind it.
-    private static func standsApart(_ line: Int, on page: PDFPage, _ key: Key) -> Bool {
+    /// Whether a line is no larger than the text and the outermost one at its edge, with a gap behind it.
+    private func mayBeTitle(_ line: Int, on page: PDFPage, _ key: Key) -> Bool {
         let (baseline, size) = (page.lines[line].baseline, page.lines[line].size)
+        guard size <= largest else { return false }
         return page.lines.indices.allSatisfy { other in
             let distance = (baseline - page.lines[other].baseline) * (key.isTop ? 1 : -1)
-            return other == line || distance > size * gap
+            return other == line || distance > size * Self.gap
         }
     }
 
@@ -66,7 +69,7 @@ struct PDFMargins {
             let page = pages[index]
             let repeated = Self.edges(page).filter { line, key in
                 counts[key, default: 0] >= Self.fewest
-                    || places.contains(key.with([])) && Self.standsApart(line, on: page, key)
+                    || places.contains(key.with([])) && mayBeTitle(line, on: page, key)
             }.map(\.line)
             for line in repeated.sorted(by: >) { pages[index].lines.remove(at: line) }
             removed += repeated.count

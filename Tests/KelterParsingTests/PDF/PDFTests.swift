@@ -149,12 +149,17 @@ struct PDFTests {
             ]
                 + PDFSample.lines(["wurde \(page) Mal gekeltert.", "Danach beginnt ein Satz, und er"], y: 600)
         }
+        // A heading at their place is none of them.
+        sample.pages.append(
+            [PDFSample.Text(text: "Anhang", x: 72, y: 748, size: 18)] + PDFSample.lines(["Das war alles."], y: 600)
+        )
         let document = try parse(sample)
         #expect(document.repairs == [.repeatedLinesRemoved: 8])
         let sentence = "Danach beginnt ein Satz, und er"
         #expect(
             outline(document).joined() == "paragraph: wurde 0 Mal gekeltert. "
                 + (1..<8).map { "\(sentence) wurde \($0) Mal gekeltert. " }.joined() + sentence
+                + "heading1: Anhangparagraph: Das war alles."
         )
     }
 
