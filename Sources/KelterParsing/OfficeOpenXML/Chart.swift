@@ -70,7 +70,7 @@ final class Chart: XMLHandler {
         switch name {
         case "formatCode": inFormatCode = false
         case "catAx", "dateAx", "valAx", "serAx": axis = nil
-        case "title":
+        case "title" where inTitle:
             if axis == nil { title += text } else if axis == "catAx" || axis == "dateAx" { categoryTitle += text }
             inTitle = false
         case "ser":
