@@ -29,7 +29,8 @@ struct HTTPQueueTests {
                 }
             }
             worker.send(SIGTERM)
-            #expect(try await worker.finish().exitCode == 0)
+            let ended = try await worker.finish()
+            #expect(ended.exitCode == 0, "\(ended.messages)")
             #expect(try await world.count("SELECT count(*) FROM rag.documents") == 5)
             try await IndependentCheck(world).run()
         }

@@ -134,7 +134,7 @@ struct SourcesTests {
                     "SELECT external_id, metadata -> 'parser_repairs', metadata ->> 'room' FROM rag.documents ORDER BY 1"
                 )
             }
-            _ = try await world.kelter("ingest", world.documents)
+            try await world.succeed("ingest", world.documents)
             let counts = #"{"boilerplate_removed": 5, "media_type_contradicted": 1}"#
             #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", counts, nil]])
             try world.write("seite.txt.meta.json", #"{"room": 7}"#)
@@ -142,7 +142,7 @@ struct SourcesTests {
             #expect(report["outcomes"]?["updated"]?.int == 1)
             #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", counts, "7"]])
             try world.write("seite.txt", "Die Pumpe steht.")
-            _ = try await world.kelter("ingest", world.documents)
+            try await world.succeed("ingest", world.documents)
             #expect(try await stored() == [["gut.txt", nil, nil], ["seite.txt", nil, "7"]])
             try await IndependentCheck(world).run()
         }
